@@ -1,0 +1,122 @@
+"""A Hugging Face `tokenizer.json` seen as bytes and ids, with control tokens out of reach of any text.
+
+`tokenizers` finds control tokens inside ordinary text, which is how a user's words become a system turn. So the text
+half of the tokenizer is built from the same JSON without its added tokens and without its post-processor: it *has* no
+control token that it could produce. Control ids are placed by whoever builds a prompt, by name.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import tokenizers
+
+
+class TokenizerError(ValueError):
+    """The `tokenizer.json` can't be used. The message says why."""
+
+
+class Tokenizer:
+    """Text to ids, ids to bytes, control tokens by name.
+
+    Attributes:
+        vocab_size: ids are in `[0, vocab_size)`.
+        control_ids: id of each control token, by its name such as `<|eot_id|>`.
+        bos_id: the id put before a raw prompt, or None where the tokenizer adds none.
+    """
+
+    def __init__(self, tokenizer_json: str) -> None:
+        """Read a `tokenizer.json`, given as text.
+
+        Raises:
+            TokenizerError: it is not one, or its model is of a kind whose tokens have no bytes of their own.
+        """
+        try:
+            whole = tokenizers.Tokenizer.from_str(tokenizer_json)
+            spec: dict[str, Any] = json.loads(tokenizer_json)
+        except Exception as error:
+            raise TokenizerError(f"not a tokenizer.json: {error}") from error
+        added = spec.get("added_tokens") or []
+        self.control_ids: Mapping[str, int] = {t["content"]: t["id"] for t in added if t["special"]}
+        self.vocab_size: int = max(whole.get_vocab(with_added_tokens=True).values()) + 1
+        self._text = _without_control_tokens(spec)
+        self._pieces = _pieces(whole, spec)
+        self._control_id_set = frozenset(self.control_ids.values())
+        self._control_pattern = _any_of(self.control_ids)
+        start = whole.encode("").ids
+        self.bos_id: int | None = start[0] if start and start[0] in self._control_id_set else None
+
+    def encode(self, text: str) -> list[int]:
+        """Encode text as nothing but text: no id of the result is a control token's."""
+        ids: list[int] = self._text.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def count_control(self, text: str) -> int:
+        """Count the places where text spells a control token's name."""
+        return len(self._control_pattern.findall(text)) if self._control_pattern else 0
+
+    def piece(self, token_id: int) -> bytes:
+        """Give the bytes that an id stands for: a control token's are its name's. Unused ids have none."""
+        return self._pieces[token_id] if token_id < len(self._pieces) else b""
+
+    def is_control(self, token_id: int) -> bool:
+        """Tell whether an id is a control token's."""
+        return token_id in self._control_id_set
+
+
+def _any_of(names: Mapping[str, int]) -> re.Pattern[str] | None:
+    longest_first = sorted(names, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+
+
+def _without_control_tokens(spec: dict[str, Any]) -> tokenizers.Tokenizer:
+    """Build the tokenizer again, with plain added tokens kept and every way to a control token removed."""
+    spec = dict(spec)
+    spec["added_tokens"] = [t for t in spec.get("added_tokens") or [] if not t["special"]]
+    spec["post_processor"] = None
+    spec["truncation"] = None
+    spec["padding"] = None
+    return tokenizers.Tokenizer.from_str(json.dumps(spec))
+
+
+def _pieces(tokenizer: tokenizers.Tokenizer, spec: dict[str, Any]) -> list[bytes]:
+    vocab = tokenizer.get_vocab(with_added_tokens=True)
+    added = {t["content"] for t in spec.get("added_tokens") or []}
+    byte_level = _decoder_is_byte_level(spec.get("decoder"))
+    to_bytes = _byte_level_bytes if byte_level else _sentencepiece_bytes
+    pieces = [b""] * (max(vocab.values()) + 1)
+    for token, token_id in vocab.items():
+        pieces[token_id] = token.encode() if token in added else to_bytes(token)
+    return pieces
+
+
+def _decoder_is_byte_level(decoder: Any) -> bool:
+    if not isinstance(decoder, dict):
+        return False
+    return decoder.get("type") == "ByteLevel" or any(map(_decoder_is_byte_level, decoder.get("decoders", ())))
+
+
+def _byte_level_alphabet() -> dict[str, int]:
+    """Map the printable stand-ins of byte-level BPE back to bytes (Radford et al. 2019, GPT-2)."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [b for b in range(0x100) if b not in printable]
+    alphabet = {chr(b): b for b in printable}
+    alphabet.update({chr(0x100 + i): b for i, b in enumerate(others)})
+    return alphabet
+
+
+_BYTE_OF = _byte_level_alphabet()
+
+
+def _byte_level_bytes(token: str) -> bytes:
+    return bytes(_BYTE_OF[c] for c in token) if all(c in _BYTE_OF for c in token) else token.encode()
+
+
+def _sentencepiece_bytes(token: str) -> bytes:
+    """SentencePiece BPE, as in Llama 2: a lower block for a space, `<0xNN>` for a byte."""
+    if re.fullmatch(r"<0x[0-9A-Fa-f]{2}>", token):
+        return bytes([int(token[3:5], 16)])
+    return token.replace("\u2581", " ").encode()

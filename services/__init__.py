@@ -1,0 +1,1 @@
+"""The gRPC edge: server life cycle, servicer, conversion, admission, configuration, command line."""

@@ -1,0 +1,74 @@
+"""Where a model's files are: an embedded model, a folder, or a Hugging Face Hub repository fetched to one."""
+
+from __future__ import annotations
+
+import json
+import logging
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from services.errors import ConfigError
+
+EMBEDDED = "embedded:"
+"""Prefix of a checkpoint that ships with Paddock, as in `embedded:paddock-tiny`."""
+
+_FETCHED = ["*.json", "*.safetensors", "*.jinja"]
+"""What is fetched from a hub: no pickles, no code."""
+
+_log = logging.getLogger(__name__)
+
+
+def resolve(checkpoint: str, revision: str | None, key: str) -> Path:
+    """Give the folder of a checkpoint, fetching it when it is a hub name.
+
+    Args:
+        checkpoint: `embedded:NAME`, a folder, or a hub name such as `org/name`.
+        revision: of a hub name: a branch, tag or commit.
+        key: the configuration key it came from, for errors.
+
+    Raises:
+        ConfigError: there is no such folder, or it can't be fetched.
+    """
+    if checkpoint.startswith(EMBEDDED):
+        folder = Path(str(files("models"))) / checkpoint.removeprefix(EMBEDDED)
+    else:
+        folder = Path(checkpoint).expanduser()
+    if folder.is_dir():
+        return folder
+    looks_like_hub_name = checkpoint.count("/") == 1 and not checkpoint.startswith((".", "/", "~"))
+    if not looks_like_hub_name:
+        raise ConfigError(f"{key}: no folder {checkpoint}; set it to a checkpoint folder or a hub name (org/name)")
+    return _fetch(checkpoint, revision, key)
+
+
+def _fetch(name: str, revision: str | None, key: str) -> Path:
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    _log.info("fetching %s from the hub", name)
+    try:
+        return Path(huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=_FETCHED))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+        raise ConfigError(
+            f"{key}: {name} is no folder here and could not be fetched from the hub ({type(error).__name__}); "
+            "check the name, the network and HF_TOKEN, or give a folder"
+        ) from error
+
+
+def read_json(folder: Path, name: str) -> dict[str, Any]:
+    """Read a JSON object from a checkpoint; an absent file is an empty one.
+
+    Raises:
+        ConfigError: it is there and can't be read.
+    """
+    path = folder / name
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"checkpoint: {path} can't be read: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"checkpoint: {path} holds no JSON object")
+    return content

@@ -1,0 +1,232 @@
+"""The configuration: structured, composed by Hydra from `conf/`, checked before anything starts.
+
+Every mistake ends as one `ConfigError` sentence that names the key and the remedy.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from dataclasses import dataclass, field, fields, is_dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+import backends
+from services.errors import ConfigError
+
+
+class ChatLayout(Enum):
+    """How a model's conversations are laid out; `none` for base models."""
+
+    hf = "hf"
+    meta = "meta"
+    none = "none"
+
+
+@dataclass
+class SamplingDefaults:
+    """Defaults of a request's sampling fields; None leaves the choice to the checkpoint's generation_config.json."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    repetition_penalty: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+
+
+@dataclass
+class ModelConfig:
+    """A served model.
+
+    Attributes:
+        name: what requests call it.
+        aliases: other names.
+        checkpoint: `embedded:NAME`, a folder, or a hub name.
+        revision: of a hub name: a branch, tag or commit.
+        chat_layout: how conversations are encoded.
+        date: the date told to the model, YYYY-MM-DD; None for today's in UTC.
+        sampling: defaults of requests.
+        max_tokens: default of `GenerateRequest.max_tokens`.
+        max_queue: outputs that may wait beyond those that compute.
+        backend: a backend's config, from conf/backend/.
+    """
+
+    name: str = MISSING
+    aliases: list[str] = field(default_factory=list)
+    checkpoint: str = MISSING
+    revision: str | None = None
+    chat_layout: ChatLayout = ChatLayout.hf
+    date: str | None = None
+    sampling: SamplingDefaults = field(default_factory=SamplingDefaults)
+    max_tokens: int = 1024
+    max_queue: int = 256
+    backend: Any = MISSING
+
+
+@dataclass
+class ServerConfig:
+    """The gRPC server.
+
+    Attributes:
+        address: host:port, or unix:PATH. Port 0 takes a free one.
+        insecure: allow an address that other machines reach, though callers are not identified.
+        reflection: answer `grpc.reflection`.
+        max_request_bytes: of one message from a client.
+        max_response_bytes: of one message to a client.
+        max_concurrent_rpcs: calls in progress, of all kinds; past it RESOURCE_EXHAUSTED.
+        keepalive_s: seconds between pings on a silent connection.
+        keepalive_timeout_s: seconds to wait for the answer.
+        max_connection_age_s: seconds after which a connection is asked to reconnect, so that load spreads.
+        max_connection_age_grace_s: seconds that its calls may go on.
+        drain_s: seconds that calls may go on after SIGTERM.
+        close_s: seconds that backends may take to close.
+        stall_s: seconds that a reader may leave a message unread.
+        deadline_margin_s: seconds before a call's deadline at which TIME_LIMIT ends it; at most a tenth of its time.
+    """
+
+    address: str = "127.0.0.1:50051"
+    insecure: bool = False
+    reflection: bool = True
+    max_request_bytes: int = 20 * 2**20
+    max_response_bytes: int = 64 * 2**20
+    max_concurrent_rpcs: int = 4096
+    keepalive_s: float = 60.0
+    keepalive_timeout_s: float = 20.0
+    max_connection_age_s: float = 3600.0
+    max_connection_age_grace_s: float = 3600.0
+    drain_s: float = 60.0
+    close_s: float = 10.0
+    stall_s: float = 30.0
+    deadline_margin_s: float = 0.25
+
+
+@dataclass
+class TelemetryConfig:
+    """What the server tells.
+
+    Attributes:
+        log_level: DEBUG, INFO, WARNING or ERROR.
+    """
+
+    log_level: str = "INFO"
+
+
+@dataclass
+class PaddockConfig:
+    """All of it. `models` is filled by the files of conf/model/, one entry each."""
+
+    models: dict[str, ModelConfig] = field(default_factory=dict)
+    server: ServerConfig = field(default_factory=ServerConfig)
+    telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
+
+
+def load(overrides: list[str], config_dir: str | None = None) -> PaddockConfig:
+    """Compose and check the configuration.
+
+    Args:
+        overrides: Hydra overrides, such as `server.address=127.0.0.1:0` or `model=simulator`.
+        config_dir: a folder searched before the built-in `conf/`, laid out like it.
+
+    Raises:
+        ConfigError: something in it is wrong.
+    """
+    if config_dir is not None and not Path(config_dir).is_dir():
+        raise ConfigError(f"--config-dir: no folder {config_dir}; give one laid out like conf/")
+    _register_schemas()
+    try:
+        with hydra.initialize_config_module(config_module="conf", version_base="1.3"):
+            composed = hydra.compose("config", overrides=_search_path(config_dir) + overrides)
+        config = OmegaConf.to_object(composed)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_sentence(error)) from error
+    if not isinstance(config, PaddockConfig):
+        raise ConfigError("config.yaml: its defaults must begin with paddock_schema")
+    _check(config)
+    return config
+
+
+def _search_path(config_dir: str | None) -> list[str]:
+    return [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir else []
+
+
+def _register_schemas() -> None:
+    store = ConfigStore.instance()
+    store.store(name="paddock_schema", node=PaddockConfig)
+    for package in pkgutil.iter_modules(backends.__path__):
+        if package.ispkg:
+            schema = _backend_schema(importlib.import_module(f"backends.{package.name}.config"))
+            store.store(group="backend", name=f"{package.name}_schema", node=schema)
+
+
+def _backend_schema(module: Any) -> type[Any]:
+    """Find the dataclass of a backend's config module: the one that names its target."""
+    for value in vars(module).values():
+        if is_dataclass(value) and isinstance(value, type) and any(f.name == "_target_" for f in fields(value)):
+            return value
+    raise TypeError(f"{module.__name__} has no dataclass with a _target_")
+
+
+def _check(config: PaddockConfig) -> None:
+    if not config.models:
+        raise ConfigError("model: none is configured; name one, for instance model=paddock-tiny")
+    names: dict[str, str] = {}
+    for key, model in config.models.items():
+        _check_model(f"models.{key}", model)
+        for name in (model.name, *model.aliases):
+            if name in names:
+                raise ConfigError(f"models.{key}.name: {name!r} is also models.{names[name]}'s; rename one")
+            names[name] = key
+    for entry in fields(config.server):
+        value = getattr(config.server, entry.name)
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and not value > 0:
+            raise ConfigError(f"server.{entry.name}: {value} is not above 0; give a positive number")
+    _check_address(config.server)
+    if config.telemetry.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise ConfigError("telemetry.log_level: set it to DEBUG, INFO, WARNING or ERROR")
+
+
+def _check_model(key: str, model: ModelConfig) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/:-]{0,127}", model.name):
+        raise ConfigError(f"{key}.name: {model.name!r} is no name; use letters, digits and . _ - / :")
+    if model.max_tokens < 1:
+        raise ConfigError(f"{key}.max_tokens: {model.max_tokens} is too few; give at least 1")
+    if model.max_queue < 0:
+        raise ConfigError(f"{key}.max_queue: {model.max_queue} is negative; give 0 or more")
+    target = str(getattr(model.backend, "_target_", ""))
+    if not target.startswith("backends."):
+        raise ConfigError(f"{key}.backend._target_: {target or 'none'} is not one of Paddock's backends")
+
+
+_LOOPBACK = ("127.", "localhost:", "[::1]:", "unix:")
+
+
+def _check_address(server: ServerConfig) -> None:
+    well_formed = server.address.startswith("unix:") or re.fullmatch(r".+:\d{1,5}", server.address)
+    if not well_formed:
+        raise ConfigError(f"server.address: {server.address!r} is no host:port; give one such as 127.0.0.1:50051")
+    if not server.address.startswith(_LOOPBACK) and not server.insecure:
+        raise ConfigError(
+            f"server.address: {server.address} can be reached from other machines and callers are not identified; "
+            "use a loopback address, or set server.insecure=true"
+        )
+
+
+def _sentence(error: Exception) -> str:
+    """Make one sentence of an error of Hydra's or OmegaConf's, with the key it names."""
+    while error.__cause__ is not None and isinstance(error.__cause__, (HydraException, OmegaConfBaseException)):
+        error = error.__cause__  # the innermost says what is wrong
+    key = getattr(error, "full_key", None)
+    text = " ".join(line.strip() for line in str(error).splitlines() if line.strip() and "object_type" not in line)
+    text = text.split(" full_key:")[0].split(" Use `hydra.errors")[0].rstrip(". ")
+    prefix = f"{key}: " if key and key not in text else ""
+    return f"{prefix}{text}; see docs/configuration.md for the keys"

@@ -1,0 +1,102 @@
+"""The outermost layer of every call: request id, admission while draining, and errors turned into statuses."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import uuid
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from services.errors import DrainingError
+from services.status import DETAILS_KEY, to_status
+
+REQUEST_ID_KEY = "x-request-id"
+SERVICE = "paddock.v1.InferenceService"
+
+_log = logging.getLogger(__name__)
+_request_id: ContextVar[str] = ContextVar("request_id")
+_Behavior = Callable[[Any, Any], Awaitable[Any]]
+
+
+def request_id() -> str:
+    """Give the id of the call that is being handled."""
+    return _request_id.get()
+
+
+class Edge(grpc.aio.ServerInterceptor):
+    """Wraps the handlers of `InferenceService`; health and reflection pass as they are."""
+
+    def __init__(self) -> None:
+        self._active = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._draining = False
+
+    def drain(self) -> None:
+        """Refuse new calls from now on."""
+        self._draining = True
+
+    async def idle(self) -> None:
+        """Wait until no call is being handled."""
+        await self._idle.wait()
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """Wrap the handler of a call."""
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or not method.startswith(f"/{SERVICE}/"):
+            return handler
+        make, behavior = (
+            (grpc.unary_stream_rpc_method_handler, handler.unary_stream)
+            if handler.response_streaming
+            else (grpc.unary_unary_rpc_method_handler, handler.unary_unary)
+        )
+        return make(
+            self._wrap(behavior, method),
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+
+    def _wrap(self, behavior: _Behavior, method: str) -> _Behavior:
+        async def handle(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+            call_id = _call_id(context)
+            _request_id.set(call_id)
+            await context.send_initial_metadata(((REQUEST_ID_KEY, call_id),))
+            try:
+                return await self._count(behavior, request, context)
+            except Exception as error:  # noqa: BLE001 - every error becomes a status
+                code, status = to_status(error, call_id)
+                if code is grpc.StatusCode.INTERNAL:
+                    _log.exception("%s failed, request %s", method, call_id)
+            return await context.abort(code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
+
+        return handle
+
+    async def _count(self, behavior: _Behavior, request: Any, context: Any) -> Any:
+        if self._draining:
+            raise DrainingError
+        self._active += 1
+        self._idle.clear()
+        try:
+            return await behavior(request, context)
+        finally:
+            self._active -= 1
+            if not self._active:
+                self._idle.set()
+
+
+def _call_id(context: grpc.aio.ServicerContext[Any, Any]) -> str:
+    for key, value in context.invocation_metadata() or ():
+        if key == REQUEST_ID_KEY and isinstance(value, str) and re.fullmatch(r"[\x21-\x7e]{1,128}", value):
+            return value
+    return uuid.uuid4().hex

@@ -1,0 +1,111 @@
+"""What can go wrong in the serving layer. None of these knows gRPC; `services/status.py` holds the one table that does.
+
+    ConfigError                   the configuration can't be used; ends the process with exit code 2
+    ServiceError
+    ├── InvalidArgumentError      one or more fields of the request are wrong
+    │   └── PromptTooLongError    the prompt leaves no room for an answer
+    ├── ModelNotFoundError        no model of that name here
+    ├── FeatureUnsupportedError   the model lacks what the request needs
+    ├── ModelUnavailableError     it is loading or has failed
+    ├── DrainingError             the server is shutting down
+    ├── QueueFullError            too many requests wait already
+    ├── DeadlineTooShortError     the deadline came before a first token
+    └── ReaderStalledError        the client stopped reading
+
+Messages of service errors reach clients: they never quote prompts or internals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class ConfigError(Exception):
+    """The configuration can't be used. The message is one sentence that names the key and the remedy."""
+
+
+class ServiceError(Exception):
+    """Base of the serving layer's errors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A field, as a dotted path into the request message, and what is wrong with it."""
+
+    field: str
+    description: str
+
+
+class InvalidArgumentError(ServiceError):
+    """One or more fields are wrong; all that were found are told at once."""
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        super().__init__("; ".join(f"{v.field}: {v.description}" for v in violations))
+        self.violations = tuple(violations)
+
+
+class PromptTooLongError(InvalidArgumentError):
+    """The prompt has `prompt_tokens` ids where at most `limit` fit."""
+
+    def __init__(self, field: str, prompt_tokens: int, limit: int) -> None:
+        super().__init__([Violation(field, f"{prompt_tokens} tokens; at most {limit} fit")])
+        self.prompt_tokens = prompt_tokens
+        self.limit = limit
+
+
+class ModelNotFoundError(ServiceError):
+    """No model called `model` is served; `served` are."""
+
+    def __init__(self, model: str, served: Sequence[str]) -> None:
+        super().__init__(f"model {model!r} is not served here; served: {', '.join(served)}")
+        self.model = model
+        self.served = tuple(served)
+
+
+class FeatureUnsupportedError(ServiceError):
+    """`model` can't do `feature`."""
+
+    def __init__(self, feature: str, model: str) -> None:
+        super().__init__(f"model {model!r} does not support {feature}")
+        self.feature = feature
+        self.model = model
+
+
+class ModelUnavailableError(ServiceError):
+    """`model` computes nothing now; another try in `retry_after_s` may find it ready."""
+
+    def __init__(self, model: str, why: str, retry_after_s: float) -> None:
+        super().__init__(f"model {model!r} is {why}")
+        self.model = model
+        self.retry_after_s = retry_after_s
+
+
+class DrainingError(ServiceError):
+    """The server takes no new calls."""
+
+    def __init__(self) -> None:
+        super().__init__("the server is shutting down")
+
+
+class QueueFullError(ServiceError):
+    """`model` has as many requests waiting as it may."""
+
+    def __init__(self, model: str, retry_after_s: float) -> None:
+        super().__init__(f"model {model!r} has too many requests waiting")
+        self.model = model
+        self.retry_after_s = retry_after_s
+
+
+class DeadlineTooShortError(ServiceError):
+    """No token was produced before the deadline."""
+
+    def __init__(self) -> None:
+        super().__init__("no token could be produced before the deadline")
+
+
+class ReaderStalledError(ServiceError):
+    """The client left messages unread for `stalled_s`."""
+
+    def __init__(self, stalled_s: float) -> None:
+        super().__init__(f"the client read nothing for {stalled_s:g} s")

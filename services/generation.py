@@ -1,0 +1,248 @@
+"""One request's outputs, from plan to events: the same on every backend.
+
+Each output has a task that drives the backend and puts events into one list; whoever reads takes all that came since it
+last looked. The tasks belong to `run`, and end when its generator is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from backends.base import Backend
+from backends.types import FinishReason as BackendFinishReason
+from backends.types import GenerationRequest, Sampling, TokenLogprob, Usage
+from llama.tokenizer import Tokenizer
+from services.errors import DeadlineTooShortError
+from services.text import Piece, TextStream
+
+_SEED_MODULUS = 2**64
+
+
+class FinishReason(Enum):
+    """Why an output ended, as clients are told."""
+
+    STOP = "stop"
+    MAX_TOKENS = "max_tokens"
+    CONTEXT_LIMIT = "context_limit"
+    TIME_LIMIT = "time_limit"
+
+
+_REASONS = {
+    BackendFinishReason.STOP: FinishReason.STOP,
+    BackendFinishReason.MAX_TOKENS: FinishReason.MAX_TOKENS,
+    BackendFinishReason.CONTEXT_LIMIT: FinishReason.CONTEXT_LIMIT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """What an output already has, and whether that is all of it."""
+
+    token_ids: tuple[int, ...] = ()
+    finished: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A checked request with every default filled in.
+
+    Attributes:
+        prompt: ids, the same for all outputs.
+        neutralized: places where the input spelled a control token.
+        sampling: of output 0; output i has seed + i.
+        stop_token_ids: the request's and, unless ignored, the model's.
+        continuations: by output index.
+    """
+
+    prompt: tuple[int, ...]
+    neutralized: int
+    sampling: Sampling
+    n: int
+    max_tokens: int
+    min_tokens: int
+    stop_strings: tuple[str, ...]
+    stop_token_ids: frozenset[int]
+    ignore_eos: bool
+    include_stop: bool
+    logprobs: int | None
+    prompt_logprobs: int | None
+    continuations: Mapping[int, Continuation] = field(default_factory=dict)
+
+    @property
+    def unfinished(self) -> int:
+        """How many outputs there are to compute."""
+        return self.n - sum(continuation.finished for continuation in self.continuations.values())
+
+    def request(self, index: int) -> GenerationRequest:
+        """What the backend is asked for output `index`."""
+        seed = (self.sampling.seed + index) % _SEED_MODULUS
+        first = index == min(set(range(self.n)) - {i for i, c in self.continuations.items() if c.finished})
+        return GenerationRequest(
+            prompt=self.prompt,
+            continuation=self.continuations.get(index, Continuation()).token_ids,
+            max_tokens=self.max_tokens,
+            min_tokens=self.min_tokens,
+            sampling=replace(self.sampling, seed=seed),
+            stop_token_ids=self.stop_token_ids,
+            logprobs=self.logprobs,
+            prompt_logprobs=self.prompt_logprobs if first else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PromptScored:
+    """Logprobs of the prompt's tokens; none for the first."""
+
+    logprobs: tuple[TokenLogprob | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """New text and tokens of an output."""
+
+    index: int
+    piece: Piece
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The end of an output; at most one of the two matches is set."""
+
+    index: int
+    reason: FinishReason
+    completion_tokens: int
+    stop_string: str | None = None
+    stop_token_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The end of the request."""
+
+    usage: Usage
+
+
+Event = PromptScored | Delta | Finished | Completed
+
+
+class Generation:
+    """Runs one plan, once."""
+
+    def __init__(self, plan: Plan, backend: Backend, tokenizer: Tokenizer) -> None:
+        self._plan = plan
+        self._backend = backend
+        self._texts = {index: TextStream(tokenizer, plan.stop_strings, plan.include_stop) for index in range(plan.n)}
+        self._events: list[Event] = []
+        self._wake = asyncio.Event()
+        self._open = {index for index in range(plan.n) if not self._continuation(index).finished}
+        self._produced = False
+        self._failure: Exception | None = None
+        self._cached_prompt_tokens: int | None = None
+        self._out_of_time = False
+
+    async def run(self, budget_s: float | None) -> AsyncGenerator[list[Event], None]:
+        """Yield events in batches: all that came since the last one was taken.
+
+        Args:
+            budget_s: seconds until the outputs are ended with what they have; None for no limit.
+
+        Raises:
+            DeadlineTooShortError: the budget ended before a first token.
+            BackendError: what the backend raised, after the events that came before it.
+        """
+        loop = asyncio.get_running_loop()
+        timer = None if budget_s is None else loop.call_later(max(budget_s, 0.0), self._end_time)
+        tasks = [loop.create_task(self._drive(index)) for index in sorted(self._open)]
+        try:
+            while True:
+                if self._open:
+                    await self._wake.wait()
+                    self._wake.clear()
+                if self._out_of_time:
+                    self._finish_open()
+                events, self._events = self._events, []
+                if self._failure is not None:
+                    yield events
+                    raise self._failure
+                if not self._open:
+                    yield [*events, Completed(self._usage())]
+                    return
+                if events:
+                    yield events
+        finally:
+            if timer is not None:
+                timer.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _continuation(self, index: int) -> Continuation:
+        return self._plan.continuations.get(index, Continuation())
+
+    async def _drive(self, index: int) -> None:
+        try:
+            await self._generate(index)
+        except Exception as error:  # noqa: BLE001 - `run` raises it
+            self._failure = self._failure or error
+        finally:
+            self._wake.set()
+
+    async def _generate(self, index: int) -> None:
+        text = self._texts[index]
+        text.skip(self._continuation(index).token_ids)
+        if text.stopped():
+            self._finish(index, FinishReason.STOP)
+            return
+        async with aclosing(self._backend.generate(self._plan.request(index))) as deltas:
+            async for delta in deltas:
+                self._produced = True
+                if delta.prompt_logprobs:
+                    self._events.append(PromptScored(delta.prompt_logprobs))
+                ids, stop_id = delta.token_ids, None
+                if delta.finish is not None and delta.finish.reason is BackendFinishReason.STOP:
+                    stop_id = ids[-1]
+                    ids = ids if self._plan.include_stop else ids[:-1]
+                self._emit(index, text.push(ids, delta.logprobs))
+                if text.stopped():
+                    self._finish(index, FinishReason.STOP)
+                    return
+                if delta.finish is not None:
+                    self._cached_prompt_tokens = delta.finish.usage.cached_prompt_tokens
+                    text.read += stop_id is not None and not self._plan.include_stop
+                    self._finish(index, _REASONS[delta.finish.reason], stop_id)
+                self._wake.set()
+
+    def _emit(self, index: int, piece: Piece) -> None:
+        if piece.text or piece.token_ids:
+            self._events.append(Delta(index, piece))
+
+    def _finish(self, index: int, reason: FinishReason, stop_id: int | None = None) -> None:
+        text = self._texts[index]
+        if not text.stopped():
+            self._emit(index, text.finish())
+        if text.stopped():
+            reason, stop_id = FinishReason.STOP, None
+        self._open.discard(index)
+        self._events.append(Finished(index, reason, text.read, text.stop_string, stop_id))
+        self._wake.set()
+
+    def _end_time(self) -> None:
+        self._out_of_time = True
+        self._wake.set()
+
+    def _finish_open(self) -> None:
+        if not self._produced:
+            raise DeadlineTooShortError
+        for index in sorted(self._open):
+            self._finish(index, FinishReason.TIME_LIMIT)
+
+    def _usage(self) -> Usage:
+        completion = sum(
+            len(self._continuation(index).token_ids) if self._continuation(index).finished else text.read
+            for index, text in self._texts.items()
+        )
+        return Usage(len(self._plan.prompt), completion, self._cached_prompt_tokens)

@@ -1,0 +1,262 @@
+"""A served model: its tokenizer, its chat layout, its backend, and what it is doing."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import datetime
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import hydra.utils
+
+from backends.base import Backend
+from backends.types import Capabilities
+from llama.chat import STOP_TOKENS, ChatEncoder, ChatError, Layout
+from llama.tokenizer import Tokenizer, TokenizerError
+from services.admission import Admission
+from services.checkpoint import read_json, resolve
+from services.config import ChatLayout, ModelConfig, SamplingDefaults
+from services.errors import (
+    ConfigError,
+    InvalidArgumentError,
+    ModelNotFoundError,
+    ModelUnavailableError,
+    Violation,
+)
+
+_log = logging.getLogger(__name__)
+
+LOADING_RETRY_S = 5.0
+"""Seconds after which a client may try again while a model loads."""
+
+
+MAX_NAME = 128
+"""Characters of a model's name at most."""
+
+
+class State(Enum):
+    """What a model is doing."""
+
+    LOADING = "loading"
+    READY = "ready"
+    DRAINING = "draining"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What is known of a model once it is loaded.
+
+    Attributes:
+        chat: None for a base model.
+        stop_token_ids: what ends an answer, in order.
+        sampling_defaults: every sampling field but seed and logit_bias.
+    """
+
+    tokenizer: Tokenizer
+    chat: ChatEncoder | None
+    stop_token_ids: tuple[int, ...]
+    sampling_defaults: Mapping[str, float]
+    capabilities: Capabilities
+    admission: Admission
+
+
+class ServedModel:
+    """One model, from configured to closed.
+
+    Attributes:
+        name: what requests call it.
+        aliases: other names.
+        config: as configured.
+        backend: what computes; exists after `load` has begun.
+        backend_name: such as `transformers`.
+    """
+
+    def __init__(self, key: str, config: ModelConfig) -> None:
+        self.name = config.name
+        self.aliases = tuple(config.aliases)
+        self.config = config
+        self.backend: Backend | None = None
+        self.backend_name = str(config.backend._target_).split(".")[1]
+        self._key = f"models.{key}"
+        self._state = State.LOADING
+        self._loaded: Loaded | None = None
+
+    @property
+    def state(self) -> State:
+        """What it is doing; a backend that is no longer well makes it FAILED."""
+        if self._state is State.READY and self.backend is not None and not self.backend.health().ready:
+            return State.FAILED
+        return self._state
+
+    @property
+    def loaded(self) -> Loaded | None:
+        """What is known of it, once it is."""
+        return self._loaded
+
+    @property
+    def today(self) -> datetime.date:
+        """The date told to the model."""
+        if self.config.date is not None:
+            return datetime.date.fromisoformat(self.config.date)
+        return datetime.datetime.now(datetime.timezone.utc).date()
+
+    def ready(self) -> tuple[Loaded, Backend]:
+        """Give what serves a request now.
+
+        Raises:
+            ModelUnavailableError: it is not ready.
+        """
+        state = self.state
+        if state is not State.READY or self._loaded is None or self.backend is None:
+            raise ModelUnavailableError(self.name, state.value, LOADING_RETRY_S)
+        return self._loaded, self.backend
+
+    async def load(self) -> None:
+        """Load tokenizer and backend.
+
+        Raises:
+            ConfigError: something configured is wrong.
+            LoadError: the backend can't load it.
+        """
+        started = time.monotonic()
+        _log.info("loading model %s (backend %s)", self.name, self.backend_name)
+        try:
+            self._check_date()
+            key = f"{self._key}.checkpoint"
+            folder = await asyncio.to_thread(resolve, self.config.checkpoint, self.config.revision, key)
+            tokenizer = await asyncio.to_thread(self._tokenizer, folder)
+            chat = self._chat(tokenizer)
+            self.backend = self._make_backend(folder)
+            capabilities = await self.backend.load()
+        except BaseException:
+            self._state = State.FAILED
+            raise
+        self._loaded = Loaded(
+            tokenizer,
+            chat,
+            _stop_token_ids(folder, tokenizer, chat is not None),
+            _sampling_defaults(self.config.sampling, read_json(folder, "generation_config.json")),
+            capabilities,
+            Admission(self.name, capabilities.max_concurrency, self.config.max_queue),
+        )
+        self._state = State.READY
+        _log.info("model %s is ready after %.1f s", self.name, time.monotonic() - started)
+
+    def drain(self) -> None:
+        """Take no new requests."""
+        if self._state is not State.FAILED:
+            self._state = State.DRAINING
+
+    async def close(self) -> None:
+        """Close the backend. Idempotent, and safe before and after a failed load."""
+        self.drain()
+        if self.backend is not None:
+            await self.backend.close()
+
+    def _check_date(self) -> None:
+        try:
+            _ = self.today
+        except ValueError as error:
+            raise ConfigError(f"{self._key}.date: {self.config.date!r} is no date; write it as 2026-01-31") from error
+
+    def _tokenizer(self, folder: Path) -> Tokenizer:
+        path = folder / "tokenizer.json"
+        if not path.is_file():
+            raise ConfigError(
+                f"{self._key}.checkpoint: {folder} has no tokenizer.json; convert its tokenizer with "
+                "transformers' AutoTokenizer.save_pretrained"
+            )
+        try:
+            return Tokenizer(path.read_text(encoding="utf-8"))
+        except TokenizerError as error:
+            raise ConfigError(f"{self._key}.checkpoint: {path} can't be used: {error}") from error
+
+    def _chat(self, tokenizer: Tokenizer) -> ChatEncoder | None:
+        if self.config.chat_layout is ChatLayout.none:
+            return None
+        try:
+            return ChatEncoder(tokenizer, Layout(self.config.chat_layout.value))
+        except ChatError as error:
+            raise ConfigError(
+                f"{self._key}.chat_layout: {error.message}; set it to none to serve prompts only"
+            ) from error
+
+    def _make_backend(self, folder: Path) -> Backend:
+        arguments = dataclasses.asdict(self.config.backend)
+        if "checkpoint" in arguments:
+            arguments["checkpoint"] = str(folder)
+        try:
+            backend: Backend = hydra.utils.instantiate(arguments)
+        except Exception as error:
+            cause = error.__cause__ or error
+            raise ConfigError(f"{self._key}.backend: {type(cause).__name__}: {cause}") from error
+        return backend
+
+
+class ServedModels:
+    """All models of a server, by name and alias."""
+
+    def __init__(self, models: Sequence[ServedModel]) -> None:
+        self.all = sorted(models, key=lambda model: model.name)
+        self._by_name = {name: model for model in self.all for name in (model.name, *model.aliases)}
+
+    def find(self, name: str) -> ServedModel:
+        """Find a model; without a name, the only one there is.
+
+        Raises:
+            ModelNotFoundError: there is none.
+            InvalidArgumentError: the name is missing and there are several models, or it is too long to be one.
+        """
+        if len(name) > MAX_NAME:
+            raise InvalidArgumentError([Violation("model", f"is longer than {MAX_NAME} characters")])
+        if not name and len(self.all) == 1:
+            return self.all[0]
+        if not name:
+            raise InvalidArgumentError([Violation("model", "is missing, and several models are served")])
+        if name not in self._by_name:
+            raise ModelNotFoundError(name, [model.name for model in self.all])
+        return self._by_name[name]
+
+
+def _stop_token_ids(folder: Path, tokenizer: Tokenizer, chat: bool) -> tuple[int, ...]:
+    """The checkpoint's own end tokens, and for chat models those of Llama 3.1's layout."""
+    ids: list[int] = []
+    for name in ("generation_config.json", "config.json"):
+        eos = read_json(folder, name).get("eos_token_id")
+        if eos is not None:
+            ids += [eos] if isinstance(eos, int) else eos
+            break
+    if chat:
+        ids += [tokenizer.control_ids[name] for name in STOP_TOKENS if name in tokenizer.control_ids]
+    return tuple(sorted(set(ids)))
+
+
+_ENGINE_DEFAULTS = {
+    "temperature": 1.0,
+    "top_p": 1.0,
+    "top_k": 0,
+    "min_p": 0.0,
+    "repetition_penalty": 1.0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+}
+
+
+def _sampling_defaults(configured: SamplingDefaults, generation_config: Mapping[str, Any]) -> dict[str, float]:
+    """Lay the model's configuration over its generation_config.json over what changes nothing."""
+    defaults = dict(_ENGINE_DEFAULTS)
+    defaults |= {name: generation_config[name] for name in defaults if generation_config.get(name) is not None}
+    if generation_config.get("do_sample") is False:
+        defaults["temperature"] = 0.0
+    for entry in fields(configured):
+        value = getattr(configured, entry.name)
+        if value is not None:
+            defaults[entry.name] = value
+    return defaults

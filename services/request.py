@@ -1,0 +1,315 @@
+"""From request messages to what is to be done: checked, with every default filled in. Pure."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import secrets
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from backends.types import Capabilities, Feature, Sampling
+from llama.chat import ChatError, EncodedPrompt, Message
+from paddock.v1 import chat_pb2, generate_pb2
+from services.errors import (
+    FeatureUnsupportedError,
+    InvalidArgumentError,
+    PromptTooLongError,
+    Violation,
+)
+from services.generation import Continuation, Plan
+from services.model import Loaded, ServedModel
+
+_MAX_VIOLATIONS = 16
+_MAX_TEXT_BYTES = 16 * 2**20
+_MAX_MESSAGES = 4096
+_MAX_OUTPUTS = 16
+_MAX_STOP_STRINGS = 16
+_MAX_STOP_BYTES = 1024
+_MAX_STOP_IDS = 64
+_MAX_BIASES = 1024
+_MAX_PENALTY = 2.0
+
+_ROLES = {
+    chat_pb2.ROLE_SYSTEM: "system",
+    chat_pb2.ROLE_USER: "user",
+    chat_pb2.ROLE_ASSISTANT: "assistant",
+    chat_pb2.ROLE_TOOL: "tool",
+}
+
+_RANGES: Mapping[str, tuple[float, float, bool]] = {
+    "temperature": (0, 10, True),
+    "top_p": (0, 1, False),
+    "top_k": (0, 2**31 - 1, True),
+    "min_p": (0, 1, True),
+    "repetition_penalty": (0, 10, False),
+    "presence_penalty": (-_MAX_PENALTY, _MAX_PENALTY, True),
+    "frequency_penalty": (-_MAX_PENALTY, _MAX_PENALTY, True),
+}
+"""Per sampling field: lowest, highest, and whether the lowest itself is allowed."""
+
+_FEATURES = {
+    "top_p": Feature.TOP_P,
+    "top_k": Feature.TOP_K,
+    "min_p": Feature.MIN_P,
+    "repetition_penalty": Feature.REPETITION_PENALTY,
+    "presence_penalty": Feature.PRESENCE_PENALTY,
+    "frequency_penalty": Feature.FREQUENCY_PENALTY,
+}
+
+
+class Checks:
+    """Collects violations, so that a client learns of them at once, up to what fits in a status."""
+
+    def __init__(self) -> None:
+        self._violations: list[Violation] = []
+
+    def require(self, condition: bool, field: str, description: str) -> bool:
+        """Note a violation unless the condition holds, and give the condition back."""
+        if not condition and len(self._violations) < _MAX_VIOLATIONS:
+            self._violations.append(Violation(field, description))
+        return condition
+
+    def done(self) -> None:
+        """Raise what was found.
+
+        Raises:
+            InvalidArgumentError: anything was.
+        """
+        if self._violations:
+            raise InvalidArgumentError(self._violations)
+
+
+def plan(request: generate_pb2.GenerateRequest, model: ServedModel, loaded: Loaded) -> Plan:
+    """Check a request and say what it amounts to.
+
+    Raises:
+        InvalidArgumentError: with every field at fault.
+        PromptTooLongError: the prompt leaves no room for an answer.
+        FeatureUnsupportedError: the model can't do what is asked.
+    """
+    _check_features(request, model, loaded)
+    checks = Checks()
+    vocab_size = loaded.capabilities.vocab_size
+    n = request.n if request.HasField("n") else 1
+    checks.require(1 <= n <= _MAX_OUTPUTS, "n", f"{n} is not in [1, {_MAX_OUTPUTS}]")
+    sampling = _sampling(request.sampling, loaded, checks)
+    _check_stop(request.stop, vocab_size, checks)
+    max_tokens, min_tokens = _token_limits(request, model, loaded, checks)
+    _check_logprobs(request, loaded.capabilities, checks)
+    continuations = _continuations(request, n, max_tokens, vocab_size, checks)
+    prompt = encode_input(request, model, loaded, checks)
+    checks.done()
+    longest = max((len(c.token_ids) for c in continuations.values() if not c.finished), default=0)
+    limit = loaded.capabilities.context_length - 1
+    if len(prompt.token_ids) + longest > limit:
+        raise PromptTooLongError(request.WhichOneof("input") or "input", len(prompt.token_ids) + longest, limit)
+    model_stops = () if request.stop.ignore_eos else loaded.stop_token_ids
+    return Plan(
+        prompt=tuple(prompt.token_ids),
+        neutralized=prompt.neutralized,
+        sampling=sampling,
+        n=n,
+        max_tokens=max_tokens,
+        min_tokens=min_tokens,
+        stop_strings=tuple(request.stop.strings),
+        stop_token_ids=frozenset((*request.stop.token_ids, *model_stops)),
+        ignore_eos=request.stop.ignore_eos,
+        include_stop=request.stop.include_in_output,
+        logprobs=request.logprobs if request.HasField("logprobs") else None,
+        prompt_logprobs=request.prompt_logprobs if request.HasField("prompt_logprobs") else None,
+        continuations=continuations,
+    )
+
+
+def encode_input(
+    request: generate_pb2.GenerateRequest, model: ServedModel, loaded: Loaded, checks: Checks
+) -> EncodedPrompt:
+    """Encode whichever input the request has; what is wrong with it goes to `checks`."""
+    kind = request.WhichOneof("input")
+    if kind == "chat":
+        return encode_chat(request.chat, "chat", model, loaded, checks)
+    if kind == "prompt":
+        checks.require(bool(request.prompt), "prompt", "is empty")
+        if not check_text(request.prompt, "prompt", checks):
+            return EncodedPrompt([], 0)
+        encoded = encode_text(request.prompt, loaded)
+        bos = loaded.tokenizer.bos_id
+        return EncodedPrompt([*([] if bos is None else [bos]), *encoded.token_ids], encoded.neutralized)
+    if kind == "token_ids":
+        ids = list(request.token_ids.ids)
+        checks.require(bool(ids), "token_ids.ids", "is empty")
+        check_ids(ids, loaded.capabilities.vocab_size, "token_ids.ids", checks)
+        return EncodedPrompt(ids, 0)
+    checks.require(False, "input", "is missing: set chat, prompt or token_ids")
+    return EncodedPrompt([], 0)
+
+
+def encode_text(text: str, loaded: Loaded) -> EncodedPrompt:
+    """Encode text by itself."""
+    return EncodedPrompt(loaded.tokenizer.encode(text), loaded.tokenizer.count_control(text))
+
+
+def encode_chat(chat: chat_pb2.Chat, path: str, model: ServedModel, loaded: Loaded, checks: Checks) -> EncodedPrompt:
+    """Encode a conversation; `path` is its field's, for violations.
+
+    Raises:
+        FeatureUnsupportedError: the model takes no conversations, or lacks what this one holds.
+    """
+    if loaded.chat is None:
+        raise FeatureUnsupportedError("chat", model.name)
+    if chat.tools:
+        raise FeatureUnsupportedError("tools", model.name)
+    count = len(chat.messages)
+    today = _date(chat, path, model, checks)
+    if not checks.require(
+        1 <= count <= _MAX_MESSAGES, f"{path}.messages", f"{count} messages are not in [1, {_MAX_MESSAGES}]"
+    ):
+        return EncodedPrompt([], 0)
+    messages = [
+        _message(message, f"{path}.messages[{index}]", index, checks) for index, message in enumerate(chat.messages)
+    ]
+    if any(message is None for message in messages):
+        return EncodedPrompt([], 0)
+    try:
+        return loaded.chat.encode([message for message in messages if message is not None], today=today)
+    except ChatError as error:
+        checks.require(False, f"{path}.{error.field}", error.message)
+        return EncodedPrompt([], 0)
+
+
+def check_text(text: str, field: str, checks: Checks) -> bool:
+    """Check that a text is not too long to be tokenized."""
+    return checks.require(
+        len(text) <= _MAX_TEXT_BYTES and len(text.encode()) <= _MAX_TEXT_BYTES,
+        field,
+        f"is longer than {_MAX_TEXT_BYTES} bytes",
+    )
+
+
+def _date(chat: chat_pb2.Chat, path: str, model: ServedModel, checks: Checks) -> datetime.date:
+    if chat.HasField("date"):
+        try:
+            if re.fullmatch(r"\d{4}-\d\d-\d\d", chat.date):
+                return datetime.date.fromisoformat(chat.date)
+        except ValueError:
+            pass
+        checks.require(False, f"{path}.date", "is no date; write it as 2026-01-31")
+    return model.today
+
+
+def _message(message: chat_pb2.Message, path: str, index: int, checks: Checks) -> Message | None:
+    role = _ROLES.get(message.role)
+    ok = checks.require(role is not None, f"{path}.role", "is none of the roles")
+    ok &= checks.require(
+        message.role != chat_pb2.ROLE_SYSTEM or index == 0, f"{path}.role", "a system message must be the first"
+    )
+    is_tool = message.role == chat_pb2.ROLE_TOOL
+    ok &= checks.require(
+        is_tool or not message.HasField("tool_call_id"), f"{path}.tool_call_id", "belongs to ROLE_TOOL only"
+    )
+    is_assistant = message.role == chat_pb2.ROLE_ASSISTANT
+    ok &= checks.require(is_assistant or not message.tool_calls, f"{path}.tool_calls", "belong to ROLE_ASSISTANT only")
+    texts = []
+    for number, part in enumerate(message.content):
+        field = f"{path}.content[{number}]"
+        kind = part.WhichOneof("kind")
+        ok &= checks.require(kind is not None, field, "is empty: set text or json")
+        ok &= checks.require(kind != "json" or is_tool, f"{field}.json", "belongs to ROLE_TOOL only")
+        text = part.json if kind == "json" else part.text
+        ok &= check_text(text, f"{field}.{kind or 'text'}", checks)
+        texts.append(text)
+    return Message(role, "".join(texts)) if ok and role is not None else None
+
+
+def _sampling(message: generate_pb2.Sampling, loaded: Loaded, checks: Checks) -> Sampling:
+    values: dict[str, Any] = dict(loaded.sampling_defaults)
+    for name, (lowest, highest, inclusive) in _RANGES.items():
+        if not message.HasField(name):
+            continue
+        value = getattr(message, name)
+        in_range = (lowest <= value if inclusive else lowest < value) and value <= highest
+        bracket = "[" if inclusive else "("
+        checks.require(in_range, f"sampling.{name}", f"{value:g} is not in {bracket}{lowest:g}, {highest:g}]")
+        values[name] = value
+    bias = sorted(message.logit_bias.items())
+    checks.require(len(bias) <= _MAX_BIASES, "sampling.logit_bias", f"more than {_MAX_BIASES} entries")
+    for token_id, value in bias:
+        field = f"sampling.logit_bias[{token_id}]"
+        checks.require(token_id < loaded.capabilities.vocab_size, field, "is no id of the vocabulary")
+        checks.require(-100 <= value <= 100, field, f"{value:g} is not in [-100, 100]")
+    seed = message.seed if message.HasField("seed") else secrets.randbits(64)
+    return Sampling(seed=seed, logit_bias=tuple(bias), **values)
+
+
+def _check_stop(stop: generate_pb2.Stop, vocab_size: int, checks: Checks) -> None:
+    checks.require(len(stop.strings) <= _MAX_STOP_STRINGS, "stop.strings", f"more than {_MAX_STOP_STRINGS}")
+    for index, string in enumerate(stop.strings):
+        size = len(string.encode())
+        checks.require(
+            1 <= size <= _MAX_STOP_BYTES, f"stop.strings[{index}]", f"{size} bytes are not in [1, {_MAX_STOP_BYTES}]"
+        )
+    checks.require(len(stop.token_ids) <= _MAX_STOP_IDS, "stop.token_ids", f"more than {_MAX_STOP_IDS}")
+    check_ids(stop.token_ids, vocab_size, "stop.token_ids", checks)
+
+
+def check_ids(ids: Iterable[int], vocab_size: int, field: str, checks: Checks) -> None:
+    """Check that ids are below the vocabulary size; the first that is not is told."""
+    for index, token_id in enumerate(ids):
+        if token_id >= vocab_size:
+            checks.require(False, f"{field}[{index}]", f"{token_id} is not below the vocabulary size {vocab_size}")
+            return
+
+
+def _token_limits(
+    request: generate_pb2.GenerateRequest, model: ServedModel, loaded: Loaded, checks: Checks
+) -> tuple[int, int]:
+    context = loaded.capabilities.context_length
+    default = min(model.config.max_tokens, context)
+    max_tokens = request.max_tokens if request.HasField("max_tokens") else default
+    checks.require(1 <= max_tokens <= context, "max_tokens", f"{max_tokens} is not in [1, {context}]")
+    min_tokens = request.min_tokens
+    checks.require(min_tokens <= max_tokens, "min_tokens", f"{min_tokens} is more than max_tokens, {max_tokens}")
+    return max_tokens, min_tokens
+
+
+def _check_logprobs(request: generate_pb2.GenerateRequest, capabilities: Capabilities, checks: Checks) -> None:
+    most = capabilities.max_logprobs
+    for name in ("logprobs", "prompt_logprobs"):
+        value = getattr(request, name)
+        checks.require(value <= most, name, f"{value} is not in [0, {most}]")
+
+
+def _continuations(
+    request: generate_pb2.GenerateRequest, n: int, max_tokens: int, vocab_size: int, checks: Checks
+) -> dict[int, Continuation]:
+    continuations: dict[int, Continuation] = {}
+    for number, message in enumerate(request.continuations):
+        field = f"continuations[{number}]"
+        index = message.output_index
+        checks.require(index < n, f"{field}.output_index", f"{index} is not below n, {n}")
+        checks.require(index not in continuations, f"{field}.output_index", f"{index} is there twice")
+        check_ids(message.token_ids, vocab_size, f"{field}.token_ids", checks)
+        if not message.finished:
+            count = len(message.token_ids)
+            checks.require(count < max_tokens, f"{field}.token_ids", f"{count} are not fewer than max_tokens")
+        continuations[index] = Continuation(tuple(message.token_ids), message.finished)
+    return continuations
+
+
+def _check_features(request: generate_pb2.GenerateRequest, model: ServedModel, loaded: Loaded) -> None:
+    features = loaded.capabilities.features
+    asked = {
+        "generate": not loaded.capabilities.generates,
+        "response_format": request.HasField("response_format"),
+        "guards": request.HasField("guards"),
+        "logprobs": request.HasField("logprobs") and Feature.LOGPROBS not in features,
+        "prompt_logprobs": request.HasField("prompt_logprobs") and Feature.PROMPT_LOGPROBS not in features,
+        "min_tokens": request.min_tokens > 0 and Feature.MIN_TOKENS not in features,
+        "continuation": bool(request.continuations) and Feature.CONTINUATION not in features,
+        "logit_bias": bool(request.sampling.logit_bias) and Feature.LOGIT_BIAS not in features,
+    }
+    asked |= {name: request.sampling.HasField(name) and feature not in features for name, feature in _FEATURES.items()}
+    for name, missing in asked.items():
+        if missing:
+            raise FeatureUnsupportedError(name, model.name)

@@ -1,0 +1,221 @@
+"""From events to response messages. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from backends.types import Capabilities, Feature, Sampling, TokenLogprob, Usage
+from llama.tokenizer import Tokenizer
+from paddock.v1 import generate_pb2, model_pb2
+from services.generation import Completed, Delta, Event, Finished, FinishReason, Plan, PromptScored
+from services.model import Loaded, ServedModel, State
+from services.text import Piece
+
+_REASONS = {
+    FinishReason.STOP: generate_pb2.FINISH_REASON_STOP,
+    FinishReason.MAX_TOKENS: generate_pb2.FINISH_REASON_MAX_TOKENS,
+    FinishReason.CONTEXT_LIMIT: generate_pb2.FINISH_REASON_CONTEXT_LIMIT,
+    FinishReason.TIME_LIMIT: generate_pb2.FINISH_REASON_TIME_LIMIT,
+}
+_STATES = {
+    State.LOADING: model_pb2.MODEL_STATE_LOADING,
+    State.READY: model_pb2.MODEL_STATE_READY,
+    State.DRAINING: model_pb2.MODEL_STATE_DRAINING,
+    State.FAILED: model_pb2.MODEL_STATE_FAILED,
+}
+
+
+def started(plan: Plan, request_id: str, model: str) -> generate_pb2.Started:
+    """Say what a request amounts to."""
+    return generate_pb2.Started(
+        request_id=request_id,
+        model=model,
+        parameters=_parameters(plan),
+        prompt_tokens=len(plan.prompt),
+        neutralized_sequences=plan.neutralized,
+    )
+
+
+class Writer:
+    """Turns the events of one request into stream events."""
+
+    def __init__(self, plan: Plan, tokenizer: Tokenizer) -> None:
+        self._prompt = plan.prompt
+        self._tokenizer = tokenizer
+
+    def write(self, events: Iterable[Event]) -> list[generate_pb2.StreamEvent]:
+        """Write events in order; deltas of one output that follow each other become one."""
+        written: list[generate_pb2.StreamEvent] = []
+        for event in events:
+            if isinstance(event, Delta):
+                self._write_delta(event, written)
+            elif isinstance(event, Finished):
+                finished = _finished(event)
+                written.append(generate_pb2.StreamEvent(output_index=event.index, finished=finished))
+            elif isinstance(event, PromptScored):
+                tokens = self._tokens(self._prompt, event.logprobs)
+                prompt = generate_pb2.PromptTokens(tokens=tokens)
+                written.append(generate_pb2.StreamEvent(prompt=prompt))
+            elif isinstance(event, Completed):
+                completed = generate_pb2.Completed(usage=usage(event.usage))
+                written.append(generate_pb2.StreamEvent(completed=completed))
+        return written
+
+    def _write_delta(self, event: Delta, written: list[generate_pb2.StreamEvent]) -> None:
+        last = written[-1] if written else None
+        if last is None or last.WhichOneof("event") != "token_delta" or last.output_index != event.index:
+            last = generate_pb2.StreamEvent(output_index=event.index)
+            written.append(last)
+        delta = last.token_delta
+        delta.text += event.piece.text
+        self._add_tokens(delta, event.piece)
+        delta.SetInParent()
+
+    def _add_tokens(self, delta: generate_pb2.TokenDelta, piece: Piece) -> None:
+        if piece.logprobs:
+            delta.tokens.extend(self._tokens(piece.token_ids, piece.logprobs))
+            return
+        for token_id in piece.token_ids:
+            delta.tokens.add(id=token_id, piece=self._tokenizer.piece(token_id))
+
+    def _tokens(self, ids: Sequence[int], logprobs: Sequence[TokenLogprob | None]) -> list[generate_pb2.Token]:
+        return [self._token(token_id, logprob) for token_id, logprob in zip(ids, logprobs, strict=True)]
+
+    def _token(self, token_id: int, logprob: TokenLogprob | None) -> generate_pb2.Token:
+        token = generate_pb2.Token(id=token_id, piece=self._tokenizer.piece(token_id))
+        if logprob is not None:
+            token.logprob = logprob.logprob
+            token.rank = logprob.rank
+            for candidate in logprob.candidates:
+                piece = self._tokenizer.piece(candidate.token_id)
+                token.candidates.add(id=candidate.token_id, piece=piece, logprob=candidate.logprob)
+        return token
+
+
+def fold(
+    begun: generate_pb2.Started, n: int, events: Iterable[generate_pb2.StreamEvent]
+) -> generate_pb2.GenerateResponse:
+    """Make one response of a whole stream's events."""
+    response = generate_pb2.GenerateResponse(started=begun)
+    outputs = [response.outputs.add(index=index) for index in range(n)]
+    texts: list[list[str]] = [[] for _ in range(n)]
+    for event in events:
+        output = outputs[event.output_index]
+        kind = event.WhichOneof("event")
+        if kind == "token_delta":
+            texts[event.output_index].append(event.token_delta.text)
+            output.tokens.extend(event.token_delta.tokens)
+        elif kind == "finished":
+            output.finished.CopyFrom(event.finished)
+        elif kind == "prompt":
+            response.prompt_tokens.extend(event.prompt.tokens)
+        elif kind == "completed":
+            response.usage.CopyFrom(event.completed.usage)
+    for output, text in zip(outputs, texts, strict=True):
+        output.text = "".join(text)
+    return response
+
+
+def usage(counted: Usage) -> generate_pb2.Usage:
+    """Write a usage."""
+    return generate_pb2.Usage(
+        prompt_tokens=counted.prompt_tokens,
+        completion_tokens=counted.completion_tokens,
+        total_tokens=counted.prompt_tokens + counted.completion_tokens,
+        cached_prompt_tokens=counted.cached_prompt_tokens,
+    )
+
+
+def model(served: ServedModel) -> model_pb2.Model:
+    """Describe a model."""
+    message = model_pb2.Model(
+        name=served.name,
+        aliases=served.aliases,
+        state=_STATES[served.state],
+        backend=model_pb2.BackendInfo(name=served.backend_name),
+    )
+    loaded = served.loaded
+    if loaded is None:
+        return message
+    capabilities = loaded.capabilities
+    message.context_length = capabilities.context_length
+    message.vocab_size = capabilities.vocab_size
+    message.stop_token_ids.extend(loaded.stop_token_ids)
+    message.backend.device = capabilities.device
+    message.backend.dtype = capabilities.dtype
+    message.support.CopyFrom(_support(loaded))
+    message.limits.max_concurrency = capabilities.max_concurrency
+    message.limits.max_queue = served.config.max_queue
+    message.limits.max_tokens = min(served.config.max_tokens, capabilities.context_length)
+    message.limits.max_logprobs = capabilities.max_logprobs
+    if served.backend is not None:
+        health = served.backend.health()
+        message.load.running = health.running
+        message.load.waiting = health.waiting
+    message.defaults.CopyFrom(_defaults(served, loaded))
+    return message
+
+
+def _support(loaded: Loaded) -> model_pb2.Support:
+    capabilities: Capabilities = loaded.capabilities
+    features = capabilities.features
+    penalties = {Feature.REPETITION_PENALTY, Feature.PRESENCE_PENALTY, Feature.FREQUENCY_PENALTY}
+    return model_pb2.Support(
+        supports_generate=capabilities.generates,
+        supports_chat=capabilities.generates and loaded.chat is not None,
+        supports_continuation=Feature.CONTINUATION in features,
+        supports_logprobs=Feature.LOGPROBS in features,
+        supports_prompt_logprobs=Feature.PROMPT_LOGPROBS in features,
+        supports_logit_bias=Feature.LOGIT_BIAS in features,
+        supports_penalties=penalties <= features,
+        supports_min_p=Feature.MIN_P in features,
+    )
+
+
+def _defaults(served: ServedModel, loaded: Loaded) -> generate_pb2.EffectiveParameters:
+    values = dict(loaded.sampling_defaults)
+    return generate_pb2.EffectiveParameters(
+        sampling=generate_pb2.Sampling(**values),  # type: ignore[arg-type]
+        stop=generate_pb2.Stop(token_ids=loaded.stop_token_ids, ignore_eos=False, include_in_output=False),
+        max_tokens=min(served.config.max_tokens, loaded.capabilities.context_length),
+        min_tokens=0,
+        n=1,
+    )
+
+
+def _parameters(plan: Plan) -> generate_pb2.EffectiveParameters:
+    return generate_pb2.EffectiveParameters(
+        sampling=_sampling(plan.sampling),
+        stop=generate_pb2.Stop(
+            strings=plan.stop_strings,
+            token_ids=sorted(plan.stop_token_ids),
+            ignore_eos=plan.ignore_eos,
+            include_in_output=plan.include_stop,
+        ),
+        max_tokens=plan.max_tokens,
+        min_tokens=plan.min_tokens,
+        n=plan.n,
+    )
+
+
+def _sampling(sampling: Sampling) -> generate_pb2.Sampling:
+    return generate_pb2.Sampling(
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        top_k=sampling.top_k,
+        min_p=sampling.min_p,
+        repetition_penalty=sampling.repetition_penalty,
+        presence_penalty=sampling.presence_penalty,
+        frequency_penalty=sampling.frequency_penalty,
+        seed=sampling.seed,
+        logit_bias=dict(sampling.logit_bias),
+    )
+
+
+def _finished(event: Finished) -> generate_pb2.OutputFinished:
+    finished = generate_pb2.OutputFinished(reason=_REASONS[event.reason], completion_tokens=event.completion_tokens)
+    if event.stop_string is not None:
+        finished.stop_string = event.stop_string
+    elif event.stop_token_id is not None:
+        finished.stop_token_id = event.stop_token_id
+    return finished

@@ -1,0 +1,95 @@
+"""`paddock serve`: a process from its configuration to its exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+
+from backends.errors import LoadError
+from services import config as configs
+from services.config import PaddockConfig
+from services.errors import ConfigError
+from services.server import Server
+
+_USAGE_ERROR = 2
+_log = logging.getLogger(__name__)
+
+
+def serve(overrides: list[str], config_dir: str | None = None) -> int:
+    """Serve until SIGTERM or SIGINT.
+
+    Returns:
+        0 after a stop that was asked for, 2 when configuration or loading is at fault.
+    """
+    try:
+        config = configs.load(overrides, config_dir)
+        _log_to_stderr(config.telemetry.log_level)
+        asyncio.run(_serve(config))
+    except (ConfigError, LoadError) as error:
+        sys.stderr.write(f"paddock: {error}\n")
+        return _USAGE_ERROR
+    finally:
+        logging.shutdown()
+    return 0
+
+
+async def _serve(config: PaddockConfig) -> None:
+    stop = asyncio.Event()
+    _handle_signals(stop)
+    server = Server(config)
+    await server.start()
+    try:
+        _log.info("listening on %s; not serving until loaded", server.address)
+        if await _load(server, stop):
+            sys.stdout.write(_how_to_call(server))
+            sys.stdout.flush()
+            await stop.wait()
+    finally:
+        await server.stop()
+
+
+async def _load(server: Server, stop: asyncio.Event) -> bool:
+    """Load, unless asked to stop meanwhile; tell whether it was done."""
+    loop = asyncio.get_running_loop()
+    loading, stopping = loop.create_task(server.load()), loop.create_task(stop.wait())
+    try:
+        await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if loading.done():
+            await loading
+            return True
+        return False
+    finally:
+        for task in (loading, stopping):
+            task.cancel()
+        await asyncio.gather(loading, stopping, return_exceptions=True)
+
+
+def _handle_signals(stop: asyncio.Event) -> None:
+    """The first signal asks for a stop; the second ends the process at once."""
+
+    def on_signal(number: int) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        _log.info("%s: stopping; a second signal ends at once", signal.Signals(number).name)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, on_signal, number)
+
+
+def _log_to_stderr(level: str) -> None:
+    logging.basicConfig(stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+def _how_to_call(server: Server) -> str:
+    models = ", ".join(f"{model.name} ({model.backend_name})" for model in server.models.all)
+    first = server.models.all[0].name
+    body = f'{{"model":"{first}","chat":{{"messages":[{{"role":"ROLE_USER","content":[{{"text":"Hello!"}}]}}]}}}}'
+    return (
+        f"\nPaddock serves {models} on {server.address}\n\n"
+        f"  paddock chat --address {server.address}\n"
+        f"  grpcurl -plaintext -d '{body}' \\\n    {server.address} paddock.v1.InferenceService/GenerateStream\n"
+    )

@@ -1,0 +1,142 @@
+"""The gRPC server: bound, with health and reflection, and its way from start to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
+from grpc_reflection.v1alpha import reflection
+
+from paddock.v1 import inference_pb2, inference_pb2_grpc
+from services.config import PaddockConfig, ServerConfig
+from services.edge import SERVICE, Edge
+from services.errors import ConfigError
+from services.inference import InferenceServicer
+from services.model import ServedModel, ServedModels, State
+
+_HEALTH_POLL_S = 0.5
+_STOP_GRACE_S = 0.5
+"""Seconds for calls that have ended to get their status out."""
+
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+_log = logging.getLogger(__name__)
+
+
+class Server:
+    """One process's server.
+
+    Life cycle: `start` binds and answers UNAVAILABLE -> `load` makes the models ready -> `stop`.
+
+    Attributes:
+        address: where it listens, once started.
+        models: what it serves.
+    """
+
+    def __init__(self, config: PaddockConfig) -> None:
+        self._config = config.server
+        self.models = ServedModels([ServedModel(key, model) for key, model in config.models.items()])
+        self.address = config.server.address
+        self._edge = Edge()
+        self._health = HealthServicer()
+        self._grpc: grpc.aio.Server | None = None
+        self._watcher: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Bind and listen.
+
+        Raises:
+            ConfigError: the address can't be bound.
+        """
+        server = grpc.aio.server(
+            interceptors=[self._edge],
+            options=_options(self._config),
+            maximum_concurrent_rpcs=self._config.max_concurrent_rpcs,
+        )
+        inference_pb2_grpc.add_InferenceServiceServicer_to_server(InferenceServicer(self.models, self._config), server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        if self._config.reflection:
+            service = inference_pb2.DESCRIPTOR.services_by_name["InferenceService"].full_name
+            names = (service, "grpc.health.v1.Health", reflection.SERVICE_NAME)
+            reflection.enable_server_reflection(names, server)
+        self.address = _bind(server, self._config.address)
+        await self._report_health()
+        await server.start()
+        self._grpc = server
+        self._watcher = asyncio.get_running_loop().create_task(self._watch_health())
+
+    async def load(self) -> None:
+        """Load all models, one after the other.
+
+        Raises:
+            ConfigError, LoadError: one can't be loaded.
+        """
+        for model in self.models.all:
+            await model.load()
+        await self._report_health()
+
+    async def stop(self) -> None:
+        """NOT_SERVING, drain within `drain_s`, close the backends, close the server."""
+        if self._grpc is None:
+            return
+        for model in self.models.all:
+            model.drain()
+        if self._watcher is not None:
+            self._watcher.cancel()
+        await self._report_health()
+        self._edge.drain()
+        _log.info("draining, for at most %g s", self._config.drain_s)
+        try:
+            await asyncio.wait_for(self._edge.idle(), self._config.drain_s)
+        except asyncio.TimeoutError:
+            _log.warning("calls were still going on after %g s and are ended", self._config.drain_s)
+        await asyncio.gather(*(self._close(model) for model in self.models.all))
+        await self._grpc.stop(_STOP_GRACE_S)
+        _log.info("stopped")
+
+    async def _close(self, model: ServedModel) -> None:
+        try:
+            await asyncio.wait_for(model.close(), self._config.close_s)
+        except asyncio.TimeoutError:
+            _log.warning("model %s did not close within %g s", model.name, self._config.close_s)
+
+    async def _watch_health(self) -> None:
+        while True:
+            await asyncio.sleep(_HEALTH_POLL_S)
+            await self._report_health()
+
+    async def _report_health(self) -> None:
+        ready = {model.name: model.state is State.READY for model in self.models.all}
+        all_ready = all(ready.values())
+        for name, serving in {**ready, "": all_ready, SERVICE: all_ready}.items():
+            await self._health.set(name, _SERVING if serving else _NOT_SERVING)
+
+
+def _bind(server: grpc.aio.Server, address: str) -> str:
+    try:
+        port = server.add_insecure_port(address)
+    except RuntimeError:
+        port = 0
+    if not port:
+        raise ConfigError(
+            f"server.address: {address} can't be bound; stop the program that uses it, or set another address"
+        )
+    return address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
+
+
+def _options(config: ServerConfig) -> list[tuple[str, int]]:
+    """Channel arguments (grpc_types.h); times are in milliseconds there."""
+    return [
+        ("grpc.so_reuseport", 0),  # an occupied port is an error, not a coin toss
+        ("grpc.max_receive_message_length", config.max_request_bytes),
+        ("grpc.max_send_message_length", config.max_response_bytes),
+        ("grpc.keepalive_time_ms", round(config.keepalive_s * 1000)),
+        ("grpc.keepalive_timeout_ms", round(config.keepalive_timeout_s * 1000)),
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        ("grpc.max_connection_age_ms", round(config.max_connection_age_s * 1000)),
+        ("grpc.max_connection_age_grace_ms", round(config.max_connection_age_grace_s * 1000)),
+    ]

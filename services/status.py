@@ -1,0 +1,128 @@
+"""The one table from domain errors to gRPC statuses with `google.rpc` details (protos/paddock/v1/error.proto)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+
+from backends.errors import (
+    ComputeError,
+    ContextLengthError,
+    InvalidRequestError,
+    UnavailableError,
+    UnsupportedError,
+)
+from services.errors import (
+    DeadlineTooShortError,
+    DrainingError,
+    FeatureUnsupportedError,
+    InvalidArgumentError,
+    ModelNotFoundError,
+    ModelUnavailableError,
+    PromptTooLongError,
+    QueueFullError,
+    ReaderStalledError,
+    Violation,
+)
+
+DOMAIN = "paddock.v1"
+DETAILS_KEY = "grpc-status-details-bin"
+RETRY_ELSEWHERE_S = 1.0
+"""Seconds after which a client may try again when nothing better is known."""
+
+Code = grpc.StatusCode
+Details = Iterable[Message]
+
+
+def _info(reason: str, metadata: Mapping[str, object] | None = None) -> error_details_pb2.ErrorInfo:
+    values = {key: str(value) for key, value in (metadata or {}).items()}
+    return error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=values)
+
+
+def _retry(seconds: float) -> error_details_pb2.RetryInfo:
+    delay = duration_pb2.Duration()
+    delay.FromMilliseconds(max(1, round(seconds * 1000)))
+    return error_details_pb2.RetryInfo(retry_delay=delay)
+
+
+def _bad_request(violations: Iterable[Violation]) -> error_details_pb2.BadRequest:
+    field_violation = error_details_pb2.BadRequest.FieldViolation
+    return error_details_pb2.BadRequest(
+        field_violations=[field_violation(field=v.field, description=v.description) for v in violations]
+    )
+
+
+def _too_long(error: PromptTooLongError | ContextLengthError, violation: Violation) -> Details:
+    metadata = {"prompt_tokens": error.prompt_tokens, "limit": error.limit}
+    return [_bad_request([violation]), _info("CONTEXT_LENGTH_EXCEEDED", metadata)]
+
+
+Row = tuple[type[Exception], Code, Callable[..., Details]]
+
+TABLE: tuple[Row, ...] = (
+    (PromptTooLongError, Code.INVALID_ARGUMENT, lambda e: _too_long(e, e.violations[0])),
+    (InvalidArgumentError, Code.INVALID_ARGUMENT, lambda e: [_bad_request(e.violations)]),
+    (ContextLengthError, Code.INVALID_ARGUMENT, lambda e: _too_long(e, Violation(e.field, e.message))),
+    (InvalidRequestError, Code.INVALID_ARGUMENT, lambda e: [_bad_request([Violation(e.field, e.message)])]),
+    (
+        ModelNotFoundError,
+        Code.NOT_FOUND,
+        lambda e: [_info("MODEL_NOT_FOUND", {"model": e.model, "served": ",".join(e.served)})],
+    ),
+    (
+        FeatureUnsupportedError,
+        Code.UNIMPLEMENTED,
+        lambda e: [_info("FEATURE_UNSUPPORTED", {"feature": e.feature, "model": e.model})],
+    ),
+    (
+        UnsupportedError,
+        Code.UNIMPLEMENTED,
+        lambda e: [_info("FEATURE_UNSUPPORTED", {"feature": e.feature})],
+    ),
+    (
+        ModelUnavailableError,
+        Code.UNAVAILABLE,
+        lambda e: [_info("MODEL_UNAVAILABLE", {"model": e.model}), _retry(e.retry_after_s)],
+    ),
+    (UnavailableError, Code.UNAVAILABLE, lambda e: [_info("MODEL_UNAVAILABLE"), _retry(RETRY_ELSEWHERE_S)]),
+    (DrainingError, Code.UNAVAILABLE, lambda e: [_info("SERVER_DRAINING"), _retry(RETRY_ELSEWHERE_S)]),
+    (
+        QueueFullError,
+        Code.RESOURCE_EXHAUSTED,
+        lambda e: [_info("QUEUE_FULL", {"model": e.model}), _retry(e.retry_after_s)],
+    ),
+    (DeadlineTooShortError, Code.DEADLINE_EXCEEDED, lambda e: [_info("DEADLINE_TOO_SHORT")]),
+    (ReaderStalledError, Code.CANCELLED, lambda e: [_info("READER_STALLED")]),
+    (ComputeError, Code.INTERNAL, lambda e: [_info("COMPUTATION_FAILED")]),
+)
+"""Rows are tried in order, so a subclass stands before its base."""
+
+_OWN_WORDS: dict[type[Exception], str] = {
+    UnavailableError: "the model stopped answering; the request can be resumed elsewhere",
+    ComputeError: "the computation of this request failed",
+}
+"""What clients read instead of messages that were written for operators."""
+
+INTERNAL_MESSAGE = "internal error"
+
+
+def to_status(error: Exception, request_id: str) -> tuple[Code, status_pb2.Status]:
+    """Map an error to its status. What is not in the table is INTERNAL and tells nothing but the request id."""
+    for kind, code, details in TABLE:
+        if isinstance(error, kind):
+            return code, _status(code, _OWN_WORDS.get(kind, str(error)), details(error), request_id)
+    return Code.INTERNAL, _status(Code.INTERNAL, INTERNAL_MESSAGE, (), request_id)
+
+
+def _status(code: Code, message: str, details: Details, request_id: str) -> status_pb2.Status:
+    details = [*details, error_details_pb2.RequestInfo(request_id=request_id)]
+    status = status_pb2.Status(code=code.value[0], message=message)
+    for detail in details:
+        packed = any_pb2.Any()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return status

@@ -1,0 +1,142 @@
+"""From token ids to text, as they come: whole characters, and no part of a stop string before it is known to be none.
+
+Text and token records travel together: a token is released when all the text it contributes to is, so the ids a client
+holds always say exactly which text it holds. Joined, the text equals that of all ids decoded at once.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from backends.types import TokenLogprob
+from llama.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Released text with the tokens that it ends with, and their logprobs when asked for."""
+
+    text: str
+    token_ids: list[int]
+    logprobs: list[TokenLogprob]
+
+
+class StopString:
+    """Knuth-Morris-Pratt matching of one string, a character at a time: linear, whatever the chunks."""
+
+    def __init__(self, string: str) -> None:
+        """Take a string of at least one character."""
+        self.string = string
+        self.matched = 0
+        self._fallback = [0] * (len(string) + 1)
+        matched = 0
+        for index in range(1, len(string)):
+            while matched and string[index] != string[matched]:
+                matched = self._fallback[matched]
+            matched += string[index] == string[matched]
+            self._fallback[index + 1] = matched
+
+    def step(self, character: str) -> bool:
+        """Read a character and tell whether it completes a match. `matched` is the length of the partial one."""
+        while self.matched and character != self.string[self.matched]:
+            self.matched = self._fallback[self.matched]
+        self.matched += character == self.string[self.matched]
+        return self.matched == len(self.string)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    token_id: int
+    logprob: TokenLogprob | None
+    text_end: int
+    """Characters decoded when the token was read."""
+    whole: bool
+    """No byte of it waits for the rest of a character."""
+
+
+class TextStream:
+    """The text of one output.
+
+    Attributes:
+        stop_string: the stop string that was met, or None. After one, nothing more is to be pushed.
+        read: ids read so far, up to the one that completed the stop string.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, stop_strings: Sequence[str], include_stop: bool) -> None:
+        self._tokenizer = tokenizer
+        self._stops = [StopString(string) for string in stop_strings]
+        self._include_stop = include_stop
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._held: deque[_Held] = deque()
+        self._text = ""
+        """Decoded and not released."""
+        self._released = 0
+        self.stop_string: str | None = None
+        self.read = 0
+
+    def stopped(self) -> bool:
+        """Tell whether a stop string was met."""
+        return self.stop_string is not None
+
+    def push(self, token_ids: Sequence[int], logprobs: Sequence[TokenLogprob] = ()) -> Piece:
+        """Read ids and give what they release, possibly nothing. Stops reading at a stop string."""
+        for index, token_id in enumerate(token_ids):
+            cut = self._read(token_id, logprobs[index] if logprobs else None)
+            if cut is not None:
+                return self._release(cut, whole_tokens=False)
+        held_back = max((stop.matched for stop in self._stops), default=0)
+        return self._release(self._released + len(self._text) - held_back)
+
+    def skip(self, token_ids: Sequence[int]) -> None:
+        """Read ids that the client already has."""
+        self.push(token_ids)
+
+    def finish(self) -> Piece:
+        """Release all that is held: no more ids will come."""
+        cut = self._match(self._decoder.decode(b"", final=True))
+        end = self._released + len(self._text) if cut is None else cut
+        return self._release(end, whole_tokens=cut is not None, last=True)
+
+    def _read(self, token_id: int, logprob: TokenLogprob | None) -> int | None:
+        self.read += 1
+        control = self._tokenizer.is_control(token_id)
+        text = "" if control else self._decoder.decode(self._tokenizer.piece(token_id))
+        cut = self._match(text)
+        whole = not self._decoder.getstate()[0]
+        self._held.append(_Held(token_id, logprob, self._released + len(self._text), whole))
+        return cut
+
+    def _match(self, text: str) -> int | None:
+        """Add text; give the offset to cut the output at when it completes a stop string."""
+        start = self._released + len(self._text)
+        self._text += text
+        for end, character in enumerate(text if self._stops else "", start + 1):
+            complete = [stop for stop in self._stops if stop.step(character)]
+            if complete:
+                longest = max(complete, key=lambda stop: len(stop.string))
+                self.stop_string = longest.string
+                return end if self._include_stop else end - len(longest.string)
+        return None
+
+    def _release(self, end: int, whole_tokens: bool = True, last: bool = False) -> Piece:
+        """Release tokens whose text ends by `end`, and their text; or, at a cut, the text up to `end` exactly."""
+        tokens = list(self._take(end, last))
+        if whole_tokens and not last:
+            end = tokens[-1].text_end if tokens else self._released
+        text, self._text = self._text[: end - self._released], self._text[end - self._released :]
+        self._released = end
+        logprobs = [held.logprob for held in tokens if held.logprob is not None]
+        return Piece(text, [held.token_id for held in tokens], logprobs)
+
+    def _take(self, end: int, last: bool) -> Iterator[_Held]:
+        count = 0
+        for index, held in enumerate(self._held, 1):
+            if held.text_end > end:
+                break
+            if held.whole or last:
+                count = index
+        for _ in range(count):
+            yield self._held.popleft()

@@ -85,13 +85,15 @@ class Message:
 
     Attributes:
         role: "system", "user", "assistant" or "tool".
-        content: its text; a tool's result as text.
+        content: its text.
         tool_calls: what the assistant called.
+        is_json: a tool's result is a JSON value, to be written as it is; without it, `hf` writes it as a JSON string.
     """
 
     role: str
     content: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
+    is_json: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,7 @@ def _hf_segments(messages: Sequence[Message], tools: Sequence[Tool], today: date
 
 def _hf_content(message: Message, index: int) -> str:
     if message.role == "tool":
-        return _json(message.content)
+        return message.content if message.is_json else _json(message.content)
     if not message.tool_calls:
         return message.content.strip()
     if len(message.tool_calls) > 1:

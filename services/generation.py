@@ -10,25 +10,17 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from enum import Enum
 
 from backends.base import Backend
 from backends.types import FinishReason as BackendFinishReason
-from backends.types import GenerationRequest, Sampling, TokenLogprob, Usage
+from backends.types import GenerationRequest, Sampling, Usage
 from llama.tokenizer import Tokenizer
+from services.call import CallReader
 from services.errors import DeadlineTooShortError
+from services.event import CallMade, Completed, Delta, Event, Finished, FinishReason, PromptScored
 from services.text import Piece, TextStream
 
 _SEED_MODULUS = 2**64
-
-
-class FinishReason(Enum):
-    """Why an output ended, as clients are told."""
-
-    STOP = "stop"
-    MAX_TOKENS = "max_tokens"
-    CONTEXT_LIMIT = "context_limit"
-    TIME_LIMIT = "time_limit"
 
 
 _REASONS = {
@@ -55,6 +47,7 @@ class Plan:
         neutralized: places where the input spelled a control token.
         sampling: of output 0; output i has seed + i.
         stop_token_ids: the request's and, unless ignored, the model's.
+        reads_calls: whether answers may be calls of tools.
         continuations: by output index.
     """
 
@@ -70,6 +63,7 @@ class Plan:
     include_stop: bool
     logprobs: int | None
     prompt_logprobs: int | None
+    reads_calls: bool = False
     continuations: Mapping[int, Continuation] = field(default_factory=dict)
 
     @property
@@ -93,42 +87,6 @@ class Plan:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class PromptScored:
-    """Logprobs of the prompt's tokens; none for the first."""
-
-    logprobs: tuple[TokenLogprob | None, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Delta:
-    """New text and tokens of an output."""
-
-    index: int
-    piece: Piece
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """The end of an output; at most one of the two matches is set."""
-
-    index: int
-    reason: FinishReason
-    completion_tokens: int
-    stop_string: str | None = None
-    stop_token_id: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Completed:
-    """The end of the request."""
-
-    usage: Usage
-
-
-Event = PromptScored | Delta | Finished | Completed
-
-
 class Generation:
     """Runs one plan, once."""
 
@@ -136,6 +94,10 @@ class Generation:
         self._plan = plan
         self._backend = backend
         self._texts = {index: TextStream(tokenizer, plan.stop_strings, plan.include_stop) for index in range(plan.n)}
+        # What a resumed output already has was released as text, so it is no call.
+        resumed = {index for index, continuation in plan.continuations.items() if continuation.token_ids}
+        reading = set(range(plan.n)) - resumed if plan.reads_calls else ()
+        self._calls = {index: CallReader() for index in reading}
         self._events: list[Event] = []
         self._wake = asyncio.Event()
         self._open = {index for index in range(plan.n) if not self._continuation(index).finished}
@@ -217,6 +179,11 @@ class Generation:
                 self._wake.set()
 
     def _emit(self, index: int, piece: Piece) -> None:
+        released = self._calls[index].push(piece) if index in self._calls else piece
+        if released is not None:
+            self._add(index, released)
+
+    def _add(self, index: int, piece: Piece) -> None:
         if piece.text or piece.token_ids:
             self._events.append(Delta(index, piece))
 
@@ -226,6 +193,13 @@ class Generation:
             self._emit(index, text.finish())
         if text.stopped():
             reason, stop_id = FinishReason.STOP, None
+        if index in self._calls:
+            call, held = self._calls[index].finish()
+            if call is not None and reason is FinishReason.STOP:
+                reason, stop_id = FinishReason.TOOL_CALLS, None
+                self._events.append(CallMade(index, call, held))
+            else:
+                self._add(index, held)
         self._open.discard(index)
         self._events.append(Finished(index, reason, text.read, text.stop_string, stop_id))
         self._wake.set()

@@ -21,10 +21,13 @@ from paddock.v1 import (
 )
 from services import request as requests
 from services import response as responses
+from services.checks import Checks, check_ids, check_text
 from services.config import ServerConfig
+from services.conversation import encode_chat
 from services.edge import request_id
 from services.errors import FeatureUnsupportedError, InvalidArgumentError, Violation
-from services.generation import Event, Generation, Plan
+from services.event import Event
+from services.generation import Generation, Plan
 from services.model import Loaded, ServedModel, ServedModels
 from services.reader import Reader
 
@@ -142,13 +145,13 @@ async def _off_loop(request: Message, function: Callable[..., T], *arguments: An
 def _tokenize(
     request: tokenize_pb2.TokenizeRequest, model: ServedModel, loaded: Loaded
 ) -> tokenize_pb2.TokenizeResponse:
-    checks = requests.Checks()
+    checks = Checks()
     kind = request.WhichOneof("input")
     if kind == "chat":
-        encoded = requests.encode_chat(request.chat, "chat", model, loaded, checks)
+        encoded = encode_chat(request.chat, "chat", model, loaded, checks)
     elif kind == "generate":
         encoded = requests.encode_input(request.generate, model, loaded, checks)
-    elif kind == "text" and requests.check_text(request.text, "text", checks):
+    elif kind == "text" and check_text(request.text, "text", checks):
         encoded = requests.encode_text(request.text, loaded)
     else:
         raise InvalidArgumentError([Violation("input", "is missing or too long: set text, chat or generate")])
@@ -167,8 +170,8 @@ def _tokenize(
 
 
 def _detokenize(request: tokenize_pb2.DetokenizeRequest, loaded: Loaded) -> tokenize_pb2.DetokenizeResponse:
-    checks = requests.Checks()
-    requests.check_ids(request.token_ids, loaded.capabilities.vocab_size, "token_ids", checks)
+    checks = Checks()
+    check_ids(request.token_ids, loaded.capabilities.vocab_size, "token_ids", checks)
     checks.done()
     tokenizer = loaded.tokenizer
     skip = request.skip_control_tokens

@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-import datetime
-import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from backends.types import Capabilities, Feature, Sampling
-from llama.chat import ChatError, EncodedPrompt, Message
-from paddock.v1 import chat_pb2, generate_pb2
-from services.errors import (
-    FeatureUnsupportedError,
-    InvalidArgumentError,
-    PromptTooLongError,
-    Violation,
-)
+from llama.chat import EncodedPrompt
+from paddock.v1 import generate_pb2
+from services.checks import Checks, check_ids, check_text
+from services.conversation import encode_chat, reads_calls
+from services.errors import FeatureUnsupportedError, PromptTooLongError
 from services.generation import Continuation, Plan
 from services.model import Loaded, ServedModel
 
-_MAX_VIOLATIONS = 16
-_MAX_TEXT_BYTES = 16 * 2**20
-_MAX_MESSAGES = 4096
 _MAX_OUTPUTS = 16
 _MAX_STOP_STRINGS = 16
 _MAX_STOP_BYTES = 1024
 _MAX_STOP_IDS = 64
 _MAX_BIASES = 1024
 _MAX_PENALTY = 2.0
-
-_ROLES = {
-    chat_pb2.ROLE_SYSTEM: "system",
-    chat_pb2.ROLE_USER: "user",
-    chat_pb2.ROLE_ASSISTANT: "assistant",
-    chat_pb2.ROLE_TOOL: "tool",
-}
 
 _RANGES: Mapping[str, tuple[float, float, bool]] = {
     "temperature": (0, 10, True),
@@ -56,28 +41,6 @@ _FEATURES = {
     "presence_penalty": Feature.PRESENCE_PENALTY,
     "frequency_penalty": Feature.FREQUENCY_PENALTY,
 }
-
-
-class Checks:
-    """Collects violations, so that a client learns of them at once, up to what fits in a status."""
-
-    def __init__(self) -> None:
-        self._violations: list[Violation] = []
-
-    def require(self, condition: bool, field: str, description: str) -> bool:
-        """Note a violation unless the condition holds, and give the condition back."""
-        if not condition and len(self._violations) < _MAX_VIOLATIONS:
-            self._violations.append(Violation(field, description))
-        return condition
-
-    def done(self) -> None:
-        """Raise what was found.
-
-        Raises:
-            InvalidArgumentError: anything was.
-        """
-        if self._violations:
-            raise InvalidArgumentError(self._violations)
 
 
 def plan(request: generate_pb2.GenerateRequest, model: ServedModel, loaded: Loaded) -> Plan:
@@ -118,6 +81,7 @@ def plan(request: generate_pb2.GenerateRequest, model: ServedModel, loaded: Load
         include_stop=request.stop.include_in_output,
         logprobs=request.logprobs if request.HasField("logprobs") else None,
         prompt_logprobs=request.prompt_logprobs if request.HasField("prompt_logprobs") else None,
+        reads_calls=request.WhichOneof("input") == "chat" and reads_calls(request.chat),
         continuations=continuations,
     )
 
@@ -150,78 +114,6 @@ def encode_text(text: str, loaded: Loaded) -> EncodedPrompt:
     return EncodedPrompt(loaded.tokenizer.encode(text), loaded.tokenizer.count_control(text))
 
 
-def encode_chat(chat: chat_pb2.Chat, path: str, model: ServedModel, loaded: Loaded, checks: Checks) -> EncodedPrompt:
-    """Encode a conversation; `path` is its field's, for violations.
-
-    Raises:
-        FeatureUnsupportedError: the model takes no conversations, or lacks what this one holds.
-    """
-    if loaded.chat is None:
-        raise FeatureUnsupportedError("chat", model.name)
-    if chat.tools:
-        raise FeatureUnsupportedError("tools", model.name)
-    count = len(chat.messages)
-    today = _date(chat, path, model, checks)
-    if not checks.require(
-        1 <= count <= _MAX_MESSAGES, f"{path}.messages", f"{count} messages are not in [1, {_MAX_MESSAGES}]"
-    ):
-        return EncodedPrompt([], 0)
-    messages = [
-        _message(message, f"{path}.messages[{index}]", index, checks) for index, message in enumerate(chat.messages)
-    ]
-    if any(message is None for message in messages):
-        return EncodedPrompt([], 0)
-    try:
-        return loaded.chat.encode([message for message in messages if message is not None], today=today)
-    except ChatError as error:
-        checks.require(False, f"{path}.{error.field}", error.message)
-        return EncodedPrompt([], 0)
-
-
-def check_text(text: str, field: str, checks: Checks) -> bool:
-    """Check that a text is not too long to be tokenized."""
-    return checks.require(
-        len(text) <= _MAX_TEXT_BYTES and len(text.encode()) <= _MAX_TEXT_BYTES,
-        field,
-        f"is longer than {_MAX_TEXT_BYTES} bytes",
-    )
-
-
-def _date(chat: chat_pb2.Chat, path: str, model: ServedModel, checks: Checks) -> datetime.date:
-    if chat.HasField("date"):
-        try:
-            if re.fullmatch(r"\d{4}-\d\d-\d\d", chat.date):
-                return datetime.date.fromisoformat(chat.date)
-        except ValueError:
-            pass
-        checks.require(False, f"{path}.date", "is no date; write it as 2026-01-31")
-    return model.today
-
-
-def _message(message: chat_pb2.Message, path: str, index: int, checks: Checks) -> Message | None:
-    role = _ROLES.get(message.role)
-    ok = checks.require(role is not None, f"{path}.role", "is none of the roles")
-    ok &= checks.require(
-        message.role != chat_pb2.ROLE_SYSTEM or index == 0, f"{path}.role", "a system message must be the first"
-    )
-    is_tool = message.role == chat_pb2.ROLE_TOOL
-    ok &= checks.require(
-        is_tool or not message.HasField("tool_call_id"), f"{path}.tool_call_id", "belongs to ROLE_TOOL only"
-    )
-    is_assistant = message.role == chat_pb2.ROLE_ASSISTANT
-    ok &= checks.require(is_assistant or not message.tool_calls, f"{path}.tool_calls", "belong to ROLE_ASSISTANT only")
-    texts = []
-    for number, part in enumerate(message.content):
-        field = f"{path}.content[{number}]"
-        kind = part.WhichOneof("kind")
-        ok &= checks.require(kind is not None, field, "is empty: set text or json")
-        ok &= checks.require(kind != "json" or is_tool, f"{field}.json", "belongs to ROLE_TOOL only")
-        text = part.json if kind == "json" else part.text
-        ok &= check_text(text, f"{field}.{kind or 'text'}", checks)
-        texts.append(text)
-    return Message(role, "".join(texts)) if ok and role is not None else None
-
-
 def _sampling(message: generate_pb2.Sampling, loaded: Loaded, checks: Checks) -> Sampling:
     values: dict[str, Any] = dict(loaded.sampling_defaults)
     for name, (lowest, highest, inclusive) in _RANGES.items():
@@ -251,14 +143,6 @@ def _check_stop(stop: generate_pb2.Stop, vocab_size: int, checks: Checks) -> Non
         )
     checks.require(len(stop.token_ids) <= _MAX_STOP_IDS, "stop.token_ids", f"more than {_MAX_STOP_IDS}")
     check_ids(stop.token_ids, vocab_size, "stop.token_ids", checks)
-
-
-def check_ids(ids: Iterable[int], vocab_size: int, field: str, checks: Checks) -> None:
-    """Check that ids are below the vocabulary size; the first that is not is told."""
-    for index, token_id in enumerate(ids):
-        if token_id >= vocab_size:
-            checks.require(False, f"{field}[{index}]", f"{token_id} is not below the vocabulary size {vocab_size}")
-            return
 
 
 def _token_limits(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 
 from backends.types import Capabilities, Feature, Sampling, TokenLogprob, Usage
+from llama.chat import Layout
 from llama.tokenizer import Tokenizer
 from paddock.v1 import generate_pb2, model_pb2
-from services.generation import Completed, Delta, Event, Finished, FinishReason, Plan, PromptScored
+from services.event import CallMade, Completed, Delta, Event, Finished, FinishReason, PromptScored
+from services.generation import Plan
 from services.model import Loaded, ServedModel, State
 from services.text import Piece
 
@@ -16,6 +19,7 @@ _REASONS = {
     FinishReason.MAX_TOKENS: generate_pb2.FINISH_REASON_MAX_TOKENS,
     FinishReason.CONTEXT_LIMIT: generate_pb2.FINISH_REASON_CONTEXT_LIMIT,
     FinishReason.TIME_LIMIT: generate_pb2.FINISH_REASON_TIME_LIMIT,
+    FinishReason.TOOL_CALLS: generate_pb2.FINISH_REASON_TOOL_CALLS,
 }
 _STATES = {
     State.LOADING: model_pb2.MODEL_STATE_LOADING,
@@ -49,6 +53,9 @@ class Writer:
         for event in events:
             if isinstance(event, Delta):
                 self._write_delta(event, written)
+            elif isinstance(event, CallMade):
+                call = self._call(event)
+                written.append(generate_pb2.StreamEvent(output_index=event.index, tool_call_delta=call))
             elif isinstance(event, Finished):
                 finished = _finished(event)
                 written.append(generate_pb2.StreamEvent(output_index=event.index, finished=finished))
@@ -71,7 +78,17 @@ class Writer:
         self._add_tokens(delta, event.piece)
         delta.SetInParent()
 
-    def _add_tokens(self, delta: generate_pb2.TokenDelta, piece: Piece) -> None:
+    def _call(self, event: CallMade) -> generate_pb2.ToolCallDelta:
+        delta = generate_pb2.ToolCallDelta(
+            call_index=0,
+            id=f"call_{event.index}_0",
+            name=event.call.name,
+            arguments_json=json.dumps(event.call.arguments, ensure_ascii=False),
+        )
+        self._add_tokens(delta, event.piece)
+        return delta
+
+    def _add_tokens(self, delta: generate_pb2.TokenDelta | generate_pb2.ToolCallDelta, piece: Piece) -> None:
         if piece.logprobs:
             delta.tokens.extend(self._tokens(piece.token_ids, piece.logprobs))
             return
@@ -105,6 +122,10 @@ def fold(
         if kind == "token_delta":
             texts[event.output_index].append(event.token_delta.text)
             output.tokens.extend(event.token_delta.tokens)
+        elif kind == "tool_call_delta":
+            call = event.tool_call_delta
+            output.tool_calls.add(id=call.id, name=call.name, arguments_json=call.arguments_json)
+            output.tokens.extend(call.tokens)
         elif kind == "finished":
             output.finished.CopyFrom(event.finished)
         elif kind == "prompt":
@@ -163,6 +184,7 @@ def _support(loaded: Loaded) -> model_pb2.Support:
     return model_pb2.Support(
         supports_generate=capabilities.generates,
         supports_chat=capabilities.generates and loaded.chat is not None,
+        supports_tools=capabilities.generates and loaded.chat is not None and loaded.chat.layout is Layout.HF,
         supports_continuation=Feature.CONTINUATION in features,
         supports_logprobs=Feature.LOGPROBS in features,
         supports_prompt_logprobs=Feature.PROMPT_LOGPROBS in features,

@@ -1,0 +1,140 @@
+"""From chat messages to a prompt: checked, and encoded by the model's own layout. Pure."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+from typing import Any
+
+from llama.chat import ChatError, EncodedPrompt, Layout, Message, Tool, ToolCall
+from paddock.v1 import chat_pb2
+from services.checks import Checks, check_text
+from services.errors import FeatureUnsupportedError
+from services.model import Loaded, ServedModel
+
+_MAX_MESSAGES = 4096
+_MAX_TOOLS = 128
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NAME_RULE = "is not 1 to 64 characters of A-Z a-z 0-9 _ -"
+
+_ROLES = {
+    chat_pb2.ROLE_SYSTEM: "system",
+    chat_pb2.ROLE_USER: "user",
+    chat_pb2.ROLE_ASSISTANT: "assistant",
+    chat_pb2.ROLE_TOOL: "tool",
+}
+
+
+def encode_chat(chat: chat_pb2.Chat, path: str, model: ServedModel, loaded: Loaded, checks: Checks) -> EncodedPrompt:
+    """Encode a conversation; `path` is its field's, for violations.
+
+    Raises:
+        FeatureUnsupportedError: the model takes no conversations, or lacks what this one holds.
+    """
+    if loaded.chat is None:
+        raise FeatureUnsupportedError("chat", model.name)
+    tools = _tools(chat, path, model, loaded.chat.layout, checks)
+    count = len(chat.messages)
+    today = _date(chat, path, model, checks)
+    if not checks.require(
+        1 <= count <= _MAX_MESSAGES, f"{path}.messages", f"{count} messages are not in [1, {_MAX_MESSAGES}]"
+    ):
+        return EncodedPrompt([], 0)
+    messages = [
+        _message(message, f"{path}.messages[{index}]", index, checks) for index, message in enumerate(chat.messages)
+    ]
+    if any(message is None for message in messages):
+        return EncodedPrompt([], 0)
+    try:
+        return loaded.chat.encode([m for m in messages if m is not None], tools=tools, today=today)
+    except ChatError as error:
+        checks.require(False, f"{path}.{error.field}", error.message)
+        return EncodedPrompt([], 0)
+
+
+def _date(chat: chat_pb2.Chat, path: str, model: ServedModel, checks: Checks) -> datetime.date:
+    if chat.HasField("date"):
+        try:
+            if re.fullmatch(r"\d{4}-\d\d-\d\d", chat.date):
+                return datetime.date.fromisoformat(chat.date)
+        except ValueError:
+            pass
+        checks.require(False, f"{path}.date", "is no date; write it as 2026-01-31")
+    return model.today
+
+
+def _message(message: chat_pb2.Message, path: str, index: int, checks: Checks) -> Message | None:
+    role = _ROLES.get(message.role)
+    ok = checks.require(role is not None, f"{path}.role", "is none of the roles")
+    ok &= checks.require(
+        message.role != chat_pb2.ROLE_SYSTEM or index == 0, f"{path}.role", "a system message must be the first"
+    )
+    is_tool = message.role == chat_pb2.ROLE_TOOL
+    ok &= checks.require(
+        is_tool or not message.HasField("tool_call_id"), f"{path}.tool_call_id", "belongs to ROLE_TOOL only"
+    )
+    is_assistant = message.role == chat_pb2.ROLE_ASSISTANT
+    ok &= checks.require(is_assistant or not message.tool_calls, f"{path}.tool_calls", "belong to ROLE_ASSISTANT only")
+    calls = [_tool_call(c, f"{path}.tool_calls[{i}]", checks) for i, c in enumerate(message.tool_calls)]
+    ok &= None not in calls
+    texts = []
+    for number, part in enumerate(message.content):
+        field = f"{path}.content[{number}]"
+        kind = part.WhichOneof("kind")
+        ok &= checks.require(kind is not None, field, "is empty: set text or json")
+        ok &= checks.require(kind != "json" or is_tool, f"{field}.json", "belongs to ROLE_TOOL only")
+        text = part.json if kind == "json" else part.text
+        ok &= check_text(text, f"{field}.{kind or 'text'}", checks)
+        texts.append(text)
+    if not ok or role is None:
+        return None
+    is_json = any(part.WhichOneof("kind") == "json" for part in message.content)
+    ok = checks.require(not is_json or len(texts) == 1, f"{path}.content", "a json part must be the only one")
+    return Message(role, "".join(texts), tuple(call for call in calls if call is not None), is_json)
+
+
+def reads_calls(chat: chat_pb2.Chat) -> bool:
+    """Tell whether a conversation has tools that the model may call."""
+    return bool(chat.tools) and chat.tool_choice.mode != chat_pb2.TOOL_MODE_NONE
+
+
+def _tools(chat: chat_pb2.Chat, path: str, model: ServedModel, layout: Layout, checks: Checks) -> list[Tool]:
+    if not chat.tools:
+        checks.require(not chat.HasField("tool_choice"), f"{path}.tool_choice", "is set, and there are no tools")
+        return []
+    if layout is not Layout.HF:
+        raise FeatureUnsupportedError("tools", model.name)
+    if any(tool.WhichOneof("kind") == "builtin" for tool in chat.tools):
+        raise FeatureUnsupportedError("builtin_tools", model.name)
+    choice = chat.tool_choice
+    if choice.WhichOneof("kind") == "function_name" or choice.mode == chat_pb2.TOOL_MODE_REQUIRED:
+        raise FeatureUnsupportedError("tool_choice", model.name)
+    checks.require(len(chat.tools) <= _MAX_TOOLS, f"{path}.tools", f"more than {_MAX_TOOLS}")
+    names = [tool.function.name for tool in chat.tools]
+    checks.require(len(set(names)) == len(names), f"{path}.tools", "two have the same name")
+    tools = [_tool(tool, f"{path}.tools[{index}]", checks) for index, tool in enumerate(chat.tools)]
+    return [tool for tool in tools if tool is not None] if reads_calls(chat) else []
+
+
+def _tool(tool: chat_pb2.Tool, path: str, checks: Checks) -> Tool | None:
+    if not checks.require(tool.WhichOneof("kind") is not None, path, "is empty: set function or builtin"):
+        return None
+    function = tool.function
+    checks.require(bool(_NAME.fullmatch(function.name)), f"{path}.function.name", _NAME_RULE)
+    parameters = _json_object(function.parameters_json or "{}", f"{path}.function.parameters_json", checks)
+    return None if parameters is None else Tool(function.name, function.description, parameters)
+
+
+def _tool_call(call: chat_pb2.ToolCall, path: str, checks: Checks) -> ToolCall | None:
+    checks.require(bool(_NAME.fullmatch(call.name)), f"{path}.name", _NAME_RULE)
+    arguments = _json_object(call.arguments_json or "{}", f"{path}.arguments_json", checks)
+    return None if arguments is None else ToolCall(call.name, arguments)
+
+
+def _json_object(text: str, field: str, checks: Checks) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    return value if checks.require(isinstance(value, dict), field, "is no JSON object") else None

@@ -1,0 +1,65 @@
+"""What happens while a request is answered, in the words of the serving layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from backends.types import TokenLogprob, Usage
+from llama.chat import ToolCall
+from services.text import Piece
+
+
+class FinishReason(Enum):
+    """Why an output ended, as clients are told."""
+
+    STOP = "stop"
+    MAX_TOKENS = "max_tokens"
+    CONTEXT_LIMIT = "context_limit"
+    TIME_LIMIT = "time_limit"
+    TOOL_CALLS = "tool_calls"
+
+
+@dataclass(frozen=True, slots=True)
+class PromptScored:
+    """Logprobs of the prompt's tokens; none for the first."""
+
+    logprobs: tuple[TokenLogprob | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """New text and tokens of an output."""
+
+    index: int
+    piece: Piece
+
+
+@dataclass(frozen=True, slots=True)
+class CallMade:
+    """An output is a tool call, with the tokens it was read from."""
+
+    index: int
+    call: ToolCall
+    piece: Piece
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The end of an output; at most one of the two matches is set."""
+
+    index: int
+    reason: FinishReason
+    completion_tokens: int
+    stop_string: str | None = None
+    stop_token_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The end of the request."""
+
+    usage: Usage
+
+
+Event = PromptScored | Delta | CallMade | Finished | Completed

@@ -1,7 +1,7 @@
 """What a streamed token costs the server in CPU time, through gRPC, with the simulator as the model.
 
 For each number of streams, the simulator emits a fixed total rate of tokens. The baseline, in the same run with the
-same clients, is a bare `grpc.aio` server that writes ready-made bytes, one message per token and stream, and nothing else.
+same clients, is a bare `grpc.aio` server that does nothing but write ready-made bytes, a message per token and stream.
 
     python -m benchmarks.wire [--streams 32 256] [--rate 8000] [--seconds 6] [--repeats 3]
 """

@@ -32,13 +32,16 @@ class Tokenizer:
         """Read a `tokenizer.json`, given as text.
 
         Raises:
-            TokenizerError: it is not one, or its model is of a kind whose tokens have no bytes of their own.
+            TokenizerError: it is not one, or its model is not BPE.
         """
         try:
             whole = tokenizers.Tokenizer.from_str(tokenizer_json)
             spec: dict[str, Any] = json.loads(tokenizer_json)
         except Exception as error:
             raise TokenizerError(f"not a tokenizer.json: {error}") from error
+        kind = spec["model"].get("type")
+        if kind != "BPE":
+            raise TokenizerError(f"its model is {kind}, and only BPE, which Llama models have, is supported")
         added = spec.get("added_tokens") or []
         self.control_ids: Mapping[str, int] = {t["content"]: t["id"] for t in added if t["special"]}
         self.vocab_size: int = max(whole.get_vocab(with_added_tokens=True).values()) + 1
@@ -74,12 +77,21 @@ def _any_of(names: Mapping[str, int]) -> re.Pattern[str] | None:
 
 def _without_control_tokens(spec: dict[str, Any]) -> tokenizers.Tokenizer:
     """Build the tokenizer again, with plain added tokens kept and every way to a control token removed."""
+    control = {t["content"] for t in spec.get("added_tokens") or [] if t["special"]}
     spec = dict(spec)
+    spec["model"] = _model_without(spec["model"], control)
     spec["added_tokens"] = [t for t in spec.get("added_tokens") or [] if not t["special"]]
     spec["post_processor"] = None
     spec["truncation"] = None
     spec["padding"] = None
     return tokenizers.Tokenizer.from_str(json.dumps(spec))
+
+
+def _model_without(model: dict[str, Any], control: set[str]) -> dict[str, Any]:
+    """Take the control tokens out of a BPE model too: `ignore_merges` finds whole words in the vocabulary."""
+    vocab = {token: token_id for token, token_id in model["vocab"].items() if token not in control}
+    pairs = [merge.split(" ") if isinstance(merge, str) else merge for merge in model["merges"]]
+    return {**model, "vocab": vocab, "merges": [pair for pair in pairs if "".join(pair) not in control]}
 
 
 def _pieces(tokenizer: tokenizers.Tokenizer, spec: dict[str, Any]) -> list[bytes]:

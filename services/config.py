@@ -15,9 +15,9 @@ from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import MISSING, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 import backends
 from services.errors import ConfigError
@@ -225,6 +225,14 @@ def _sentence(error: Exception) -> str:
     """Make one sentence of an error of Hydra's or OmegaConf's, with the key it names."""
     while error.__cause__ is not None and isinstance(error.__cause__, (HydraException, OmegaConfBaseException)):
         error = error.__cause__  # the innermost says what is wrong
+    if isinstance(error, MissingConfigException) and error.options:
+        group, _, name = str(error.missing_cfg_file).rpartition("/")
+        choices = ", ".join(option for option in error.options if not option.endswith("_schema"))
+        return f"{group}: there is no {name!r}; choose from {choices}, or add yours with --config-dir"
+    if isinstance(error, MissingMandatoryValue):
+        return f"{error.full_key}: is missing; set it"
+    if isinstance(error, OverrideParseException):
+        return f"{error.override!r} is no override; write it as KEY=VALUE"
     key = getattr(error, "full_key", None)
     text = " ".join(line.strip() for line in str(error).splitlines() if line.strip() and "object_type" not in line)
     text = text.split(" full_key:")[0].split(" Use `hydra.errors")[0].rstrip(". ")

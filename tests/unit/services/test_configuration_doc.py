@@ -1,0 +1,49 @@
+"""docs/configuration.md lists every key with its default."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+from backends.simulator.config import SimulatorConfig
+from backends.transformers.config import TransformersConfig
+from services.config import ModelConfig, SamplingDefaults, ServerConfig, TelemetryConfig
+
+DOC = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text(encoding="utf-8")
+SECTIONS = [
+    ("server.", ServerConfig, ()),
+    ("telemetry.", TelemetryConfig, ()),
+    ("models.NAME.", ModelConfig, ("sampling", "backend")),
+    ("models.NAME.sampling.", SamplingDefaults, ()),
+    ("models.NAME.backend.", TransformersConfig, ("_target_",)),
+    ("models.NAME.backend.", SimulatorConfig, ("_target_",)),
+]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "config", "elsewhere"), SECTIONS, ids=lambda value: getattr(value, "__name__", None)
+)
+def test_every_key_is_documented_with_its_default(prefix, config, elsewhere):
+    rows = section(prefix, config, elsewhere)
+    for field in dataclasses.fields(config):
+        if field.name not in elsewhere:
+            assert rows.get(prefix + field.name) == shown(field), field.name
+
+
+def section(prefix, config, elsewhere):
+    """The rows of the one table that has the config's last key: two backends share key names."""
+    last = f"| `{prefix}{[f.name for f in dataclasses.fields(config) if f.name not in elsewhere][-1]}` |"
+    table = next(block for block in DOC.split("\n\n") if last in block)
+    return dict(re.findall(r"^\| `([\w.]+)` \| (.*?) \|", table, re.MULTILINE))
+
+
+def shown(field):
+    if field.default is dataclasses.MISSING and field.default_factory is not dataclasses.MISSING:
+        return f"`{field.default_factory()}`"
+    value = getattr(field.default, "value", field.default)
+    if value is None:
+        return "`null`"
+    if value == "???":
+        return "required"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"

@@ -9,16 +9,7 @@ from tokenizers import Tokenizer as HfTokenizer
 from tokenizers import decoders, models
 
 from llama.tokenizer import Tokenizer, TokenizerError
-
-CONTROL = [
-    "<|begin_of_text|>",
-    "<|end_of_text|>",
-    "<|start_header_id|>",
-    "<|end_header_id|>",
-    "<|eom_id|>",
-    "<|eot_id|>",
-]
-CONTROL.append("<|python_tag|>")
+from tests.checkpoint import CONTROL_TOKENS as CONTROL
 
 hostile = st.lists(st.sampled_from([*CONTROL, "<|", "|>", "eot_id", "\x00", " ", "é", "好", "😀"]) | st.text()).map(
     "".join

@@ -92,6 +92,9 @@ class InferenceServiceServicer(object):
 
         Errors beside the common ones: INVALID_ARGUMENT with ErrorInfo CONTEXT_LENGTH_EXCEEDED, RESOURCE_EXHAUSTED with
         ErrorInfo QUEUE_FULL and RetryInfo, DEADLINE_EXCEEDED when the deadline left no time for a first token.
+
+        Why the request is shared with GenerateStream is said there.
+        buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -228,6 +228,9 @@ class InferenceServiceStub(typing.Generic[_InferenceServiceGenerateType, _Infere
 
     Errors beside the common ones: INVALID_ARGUMENT with ErrorInfo CONTEXT_LENGTH_EXCEEDED, RESOURCE_EXHAUSTED with
     ErrorInfo QUEUE_FULL and RetryInfo, DEADLINE_EXCEEDED when the deadline left no time for a first token.
+
+    Why the request is shared with GenerateStream is said there.
+    buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
 
     GenerateStream: _InferenceServiceGenerateStreamType
@@ -304,6 +307,9 @@ class InferenceServiceServicer(metaclass=abc.ABCMeta):
 
         Errors beside the common ones: INVALID_ARGUMENT with ErrorInfo CONTEXT_LENGTH_EXCEEDED, RESOURCE_EXHAUSTED with
         ErrorInfo QUEUE_FULL and RetryInfo, DEADLINE_EXCEEDED when the deadline left no time for a first token.
+
+        Why the request is shared with GenerateStream is said there.
+        buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """
 
     @abc.abstractmethod

@@ -1,0 +1,126 @@
+# `make` prints what there is to do. The environment is .venv; everything that is installed stands in requirements.lock.
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+bin := $(VENV)/bin
+pip := $(bin)/python -m pip --disable-pip-version-check --no-input
+install := $(pip) install --quiet --no-compile --prefer-binary --constraint requirements.lock
+code := $(wildcard services backends llama models benchmarks)
+
+.PHONY: help
+help: ## print this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo '  ARGS="..." is passed on (run, test, bench, demo-model); PYTHON=python3.12 picks the interpreter for a new .venv'
+
+.PHONY: run
+run: $(VENV)/.run-stamp ## serve the embedded model on 127.0.0.1:50051
+	@$(bin)/paddock serve $(ARGS)
+
+.PHONY: test
+test: $(VENV)/.dev-stamp $(VENV)/.protobuf-stamp ## run every test
+	@$(bin)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: check-lint check-types check-imports check-proto ## lint, types, imports and proto, changing nothing
+
+.PHONY: check-lint
+check-lint: $(VENV)/.dev-stamp
+	@$(bin)/ruff check .
+	@$(bin)/ruff format --check .
+
+.PHONY: check-types
+check-types: $(VENV)/.dev-stamp
+	@$(bin)/mypy $(code)
+
+.PHONY: check-imports
+check-imports: $(VENV)/.dev-stamp
+	@$(bin)/lint-imports --no-logo
+
+# What a change may not break is the API of the last release, kept as protos/released.binpb; before the first release there
+# is none. A release replaces it: `make proto-release`, in the commit that sets the version.
+.PHONY: check-proto
+check-proto: $(VENV)/.dev-stamp $(VENV)/.proto-stamp
+	@$(bin)/buf lint
+	@$(bin)/buf format --diff --exit-code
+	@if [ -f protos/released.binpb ]; then $(bin)/buf breaking --against protos/released.binpb; \
+		else echo 'buf breaking: nothing released yet'; fi
+	@$(VENV)/proto/bin/python protos/generate.py --check
+
+.PHONY: fmt
+fmt: $(VENV)/.dev-stamp ## format Python and .proto files, and fix what lint can fix
+	@$(bin)/ruff check --fix --exit-zero --quiet .
+	@$(bin)/ruff format .
+	@$(bin)/buf format --write
+
+.PHONY: proto
+proto: $(VENV)/.proto-stamp ## make the stubs in protos/gen
+	@$(VENV)/proto/bin/python protos/generate.py
+
+.PHONY: proto-release
+proto-release: $(VENV)/.dev-stamp ## keep the API of this release, for `make check` to hold later ones against
+	@$(bin)/buf build --exclude-source-info --output protos/released.binpb
+
+.PHONY: bench
+bench: $(VENV)/.dev-stamp ## measure, and say on what hardware
+	@$(bin)/python -m benchmarks $(ARGS)
+
+.PHONY: demo-model
+demo-model: $(VENV)/.dev-stamp ## train models/paddock-tiny again
+	@$(bin)/python -m models.training $(ARGS)
+
+# One resolution for every supported Python and platform, which pip alone can't make. The lock names versions and nothing else:
+# no index and no path, and no hashes, because torch is a different wheel from each place that offers it (CPU, CUDA).
+# Versions stay as they are while they fit; ARGS=--upgrade takes the newest.
+.PHONY: lock
+lock: $(VENV)/.lock-stamp ## bring requirements.lock to what pyproject.toml asks for
+	@$(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.10 --extra transformers --extra dev \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --output-file requirements.lock \
+		$(ARGS) pyproject.toml
+
+.PHONY: clean
+clean: ## remove the environment and all caches
+	@rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/pyvenv.cfg:
+	@command -v $(PYTHON) >/dev/null || { echo '$(PYTHON) is not on the PATH: install Python 3.10 or newer,' \
+		'or name it: make PYTHON=/path/to/python3' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Paddock needs Python 3.10 or newer, and" \
+		"$(PYTHON) is $$($(PYTHON) -V 2>&1): name a newer one, as in make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo '$(PYTHON) can not make a virtual environment:' \
+		'install its venv module (on Debian and Ubuntu: apt install python3-venv)' >&2; exit 1; }
+
+# Stamps: what `make run` waits for is the runtime alone.
+$(VENV)/.run-stamp: $(VENV)/pyvenv.cfg pyproject.toml requirements.lock
+	@echo 'Installing Paddock with the Transformers backend into $(VENV) (once; a minute or two)'
+	@$(install) --editable '.[transformers]'
+	@touch $@
+
+$(VENV)/.dev-stamp: $(VENV)/.run-stamp
+	@echo 'Installing the development tools into $(VENV) (once)'
+	@$(install) --editable '.[transformers,dev]'
+	@touch $@
+
+$(VENV)/.proto-stamp: $(VENV)/pyvenv.cfg protos/requirements.txt
+	@$(bin)/python -m venv $(VENV)/proto
+	@$(VENV)/proto/bin/python -m pip --disable-pip-version-check install --quiet --no-compile -r protos/requirements.txt
+	@touch $@
+
+# The protobuf lines that the stubs must import on, side by side, for tests/e2e/test_protobuf_versions.py.
+$(VENV)/.protobuf-stamp: $(VENV)/pyvenv.cfg Makefile
+	@for version in 5.29.6 6.33.6 7.36.2; do \
+		$(pip) install --quiet --no-compile --no-deps --upgrade --target $(VENV)/protobuf-$${version%%.*} protobuf==$$version \
+			|| exit 1; done
+	@touch $@
+
+$(VENV)/.lock-stamp: $(VENV)/pyvenv.cfg
+	@$(bin)/python -m venv $(VENV)/lock
+	@$(VENV)/lock/bin/python -m pip --disable-pip-version-check install --quiet uv==0.13.9
+	@touch $@

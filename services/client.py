@@ -1,12 +1,13 @@
-"""How the commands talk to a server, and the one place where a failed call becomes a sentence for the person who made it.
+"""How the commands talk to a server, and the one place where a failed call becomes a sentence for who made it.
 
-The client is synchronous: a command does one thing at a time, and Ctrl-C is then an exception where the waiting happens.
+The client is synchronous: a command does one thing at a time, and Ctrl-C is an exception where the waiting happens.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import TypeVar
@@ -14,6 +15,7 @@ from typing import TypeVar
 import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
+
 from paddock.v1.generate_pb2 import GenerateRequest, GenerateResponse, StreamEvent
 from paddock.v1.inference_pb2_grpc import InferenceServiceStub
 from paddock.v1.model_pb2 import GetModelRequest, ListModelsRequest, Model
@@ -23,6 +25,7 @@ DEFAULT_ADDRESS = "127.0.0.1:50051"
 
 _DETAILS_KEY = "grpc-status-details-bin"
 _LOOPBACK = ("127.0.0.1:", "localhost:", "[::1]:", "unix:")
+_UNKNOWN_HOST = ("DNS resolution failed", "errors resolving")  # how gRPC's releases say it
 _CALLERS_MISTAKE = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND)
 
 Request = TypeVar("Request")
@@ -58,7 +61,7 @@ class Details:
     request_id: str = ""
 
 
-class Client:
+class Client(AbstractContextManager["Client"]):
     """One channel to one server. Use it as a context manager: leaving it ends what is still under way."""
 
     def __init__(self, address: str, timeout_s: float | None = None) -> None:
@@ -68,10 +71,6 @@ class Client:
         self._channel = grpc.insecure_channel(address, options=_channel_options(address))
         self._stub = InferenceServiceStub(self._channel)
 
-    def __enter__(self) -> Client:
-        """Return the client itself."""
-        return self
-
     def __exit__(self, *exception: object) -> None:
         """Close the channel."""
         self._channel.close()
@@ -80,7 +79,7 @@ class Client:
         """Answer in one message."""
         return self._call(self._stub.Generate, request)
 
-    def stream(self, request: GenerateRequest) -> Iterator[StreamEvent]:
+    def stream(self, request: GenerateRequest) -> Generator[StreamEvent, None, None]:
         """Answer as events. Closing this generator cancels the call: hold it in `contextlib.closing`."""
         call = self._stub.GenerateStream(request, timeout=self.timeout_s, metadata=_metadata())
         answering = False
@@ -130,10 +129,10 @@ class Client:
 def read_details(error: grpc.RpcError) -> Details:
     """Read the details that came with a status. What is absent or unreadable is left out."""
     status = status_pb2.Status()
-    for key, value in error.trailing_metadata() or ():
-        if key == _DETAILS_KEY and isinstance(value, bytes):
+    for datum in error.trailing_metadata() or ():
+        if datum.key == _DETAILS_KEY and isinstance(datum.value, bytes):
             try:
-                status.ParseFromString(value)
+                status.ParseFromString(datum.value)
             except DecodeError:
                 return Details()
     bad_request, info = error_details_pb2.BadRequest(), error_details_pb2.ErrorInfo()
@@ -189,7 +188,7 @@ def _told_by_code(code: grpc.StatusCode, message: str, client: Client, answering
             local = where.startswith(_LOOPBACK)
             remedy = "start one with: make run  (or paddock serve)" if local else "is --address right?"
             return f"no server at {where}; {remedy}"
-        case grpc.StatusCode.UNAVAILABLE if message.startswith("DNS resolution failed"):
+        case grpc.StatusCode.UNAVAILABLE if message.startswith(_UNKNOWN_HOST):
             return f"no host is known by the name in --address {where}"
         case grpc.StatusCode.UNAVAILABLE:
             return f"the server at {where} is unavailable: {message}"

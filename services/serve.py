@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import signal
 import sys
+from pathlib import Path
 
 from backends.errors import LoadError
 from services import config as configs
@@ -84,12 +86,18 @@ def _log_to_stderr(level: str) -> None:
     logging.basicConfig(stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
+def _command() -> str:
+    """How to call the command line from here: by its path where it isn't on the PATH."""
+    installed = Path(sys.executable).with_name("paddock")
+    return "paddock" if shutil.which("paddock") or not installed.exists() else os.path.relpath(installed)
+
+
 def _how_to_call(server: Server) -> str:
     models = ", ".join(f"{model.name} ({model.backend_name})" for model in server.models.all)
     first = server.models.all[0].name
     body = f'{{"model":"{first}","chat":{{"messages":[{{"role":"ROLE_USER","content":[{{"text":"Hello!"}}]}}]}}}}'
     return (
         f"\nPaddock serves {models} on {server.address}\n\n"
-        f"  paddock chat --address {server.address}\n"
+        f"  {_command()} chat --address {server.address}\n"
         f"  grpcurl -plaintext -d '{body}' \\\n    {server.address} paddock.v1.InferenceService/GenerateStream\n"
     )

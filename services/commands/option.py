@@ -1,0 +1,153 @@
+"""Options that several commands have, and how their values are read."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import re
+from collections.abc import Callable
+
+from google.protobuf import json_format
+from google.protobuf.message import Message
+
+from paddock.v1.generate_pb2 import GenerateRequest
+from services.client import DEFAULT_ADDRESS, Client
+from services.commands.console import Console, UsageError, checked
+
+_RESOLVED = ("dns:", "ipv4:", "ipv6:", "unix:", "xds:")
+_HOST_PORT = re.compile(r"(?:[^\s:/\[\]]+|\[[0-9A-Fa-f:.%]+\]):([0-9]{1,5})")
+_SAMPLING = ("temperature", "top_p", "top_k", "min_p", "seed")
+_UINT32 = 2**32 - 1
+_UINT64 = 2**64 - 1
+
+
+def add_server(parser: argparse.ArgumentParser) -> None:
+    """Add which server, and how long a call may take."""
+    parser.add_argument(
+        "--address",
+        type=address,
+        default=os.environ.get("PADDOCK_ADDRESS") or DEFAULT_ADDRESS,
+        metavar="HOST:PORT",
+        help=f"where the server is (default: $PADDOCK_ADDRESS, else {DEFAULT_ADDRESS})",
+    )
+    parser.add_argument(
+        "--timeout", type=seconds, metavar="SECONDS", help="how long a call may take (default: no limit)"
+    )
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add which model."""
+    parser.add_argument(
+        "--model", default="", metavar="NAME", help="which model (default: the only one that is served)"
+    )
+
+
+def add_sampling(parser: argparse.ArgumentParser) -> None:
+    """Add what shapes an answer. Only types are checked here: the server knows the ranges, the model its defaults."""
+    group = parser.add_argument_group("the answer (defaults: the model's)")
+    group.add_argument("--max-tokens", type=whole(1, _UINT32), metavar="N", help="tokens at most")
+    group.add_argument("--temperature", type=number, metavar="T", help="0 takes the most likely token each time")
+    group.add_argument("--top-p", type=number, metavar="P", help="sample among the likeliest tokens of this mass")
+    group.add_argument("--top-k", type=whole(0, _UINT32), metavar="K", help="sample among the K likeliest; 0: all")
+    group.add_argument("--min-p", type=number, metavar="P", help="drop what is less likely than P of the likeliest")
+    group.add_argument("--seed", type=whole(0, _UINT64), metavar="N", help="the same seed gives the same answer")
+    group.add_argument(
+        "--stop", action="append", default=[], type=text, metavar="TEXT", help="end before this text; repeatable"
+    )
+
+
+def shape_answer(request: GenerateRequest, args: argparse.Namespace) -> None:
+    """Put the options of `add_sampling` that were given into a request."""
+    for name in _SAMPLING:
+        value = getattr(args, name)
+        if value is not None:
+            setattr(request.sampling, name, value)
+    if args.max_tokens is not None:
+        request.max_tokens = args.max_tokens
+    if args.stop:
+        request.stop.strings.extend(args.stop)
+
+
+def connect(args: argparse.Namespace) -> Client:
+    """Return the client for the options of `add_server`."""
+    return Client(args.address, args.timeout)
+
+
+def add_text(parser: argparse.ArgumentParser) -> None:
+    """Add the text to work on."""
+    parser.add_argument("text", nargs="?", type=text, metavar="TEXT", help="the text; - or nothing: standard input")
+
+
+def text_of(args: argparse.Namespace, console: Console) -> str:
+    """Return the text of `add_text`, or standard input where it is meant."""
+    given: str | None = args.text
+    if given is None and console.interactive:
+        raise UsageError("no text: give it as an argument or on standard input")
+    return console.read() if given in (None, "-") else str(given)
+
+
+def add_json(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add the choice of JSON."""
+    parser.add_argument("--json", action="store_true", help=f"print {what} as JSON, with the names of the .proto files")
+
+
+def to_json(message: Message) -> str:
+    """Write a message as protobuf JSON, zeros and empty lists included, so that its shape is always the same."""
+    written = json_format.MessageToJson(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True, ensure_ascii=False
+    )
+    return f"{written}\n"
+
+
+def address(value: str) -> str:
+    """Read where a server is."""
+    if value.startswith(_RESOLVED):
+        return value
+    match = _HOST_PORT.fullmatch(value)
+    if not match or not 0 < int(match[1]) < 65536:
+        source = " (from PADDOCK_ADDRESS)" if value == os.environ.get("PADDOCK_ADDRESS") else ""
+        raise argparse.ArgumentTypeError(f"{value!r}{source} is not HOST:PORT, such as {DEFAULT_ADDRESS}")
+    return value
+
+
+def seconds(value: str) -> float:
+    """Read a duration."""
+    duration = number(value)
+    if duration <= 0:
+        raise argparse.ArgumentTypeError(f"{value!r} is not more than 0")
+    return duration
+
+
+def number(value: str) -> float:
+    """Read a finite number."""
+    try:
+        parsed = float(value)
+    except ValueError:
+        parsed = math.nan
+    if not math.isfinite(parsed):
+        raise argparse.ArgumentTypeError(f"{value!r} is not a number")
+    return parsed
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers in [least, most]."""
+
+    def read(value: str) -> int:
+        try:
+            parsed = int(value)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{value!r} is not a whole number") from None
+        if not least <= parsed <= most:
+            raise argparse.ArgumentTypeError(f"{value!r} is not in [{least}, {most}]")
+        return parsed
+
+    return read
+
+
+def text(value: str) -> str:
+    """Read text that can be sent."""
+    try:
+        return checked(value, "it")
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

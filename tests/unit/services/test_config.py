@@ -1,0 +1,158 @@
+"""Every file of conf/ composes and can be instantiated, and every mistake is one sentence that names its key."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import hydra.utils
+import pytest
+
+from backends.base import Backend
+from services import config as configs
+from services.config import ConfigError, PaddockConfig
+
+CONF = Path(__file__).parents[3] / "conf"
+MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
+BACKENDS = sorted(path.stem for path in (CONF / "backend").glob("*.yaml"))
+FILL = {"custom": ["models.custom.name=my-llama", "models.custom.checkpoint=/checkpoint"]}
+"""What a file leaves to whoever uses it."""
+
+
+def test_every_group_is_tested_here():
+    assert {path.name for path in CONF.iterdir() if path.is_dir() and not path.name.startswith("__")} <= {
+        "model",
+        "backend",
+        "server",
+        "telemetry",
+    }
+    assert MODELS
+    assert BACKENDS
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_composes_and_its_backend_can_be_made(name):
+    config = configs.load([f"model={name}", *FILL.get(name, ())])
+
+    (model,) = config.models.values()
+    backend = hydra.utils.instantiate(dataclasses.asdict(model.backend))
+    assert isinstance(backend, Backend)
+    assert not backend.health().ready
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+@pytest.mark.parametrize("model", MODELS)
+def test_every_backend_serves_every_model(model, name):
+    config = configs.load([f"model={model}", f"backend@models.{model}.backend={name}", *FILL.get(model, ())])
+
+    (served,) = config.models.values()
+    assert f"backends.{name}." in served.backend._target_
+
+
+def test_all_models_at_once():
+    config = configs.load([f"model=[{','.join(MODELS)}]", *(o for overrides in FILL.values() for o in overrides)])
+
+    assert set(config.models) == set(MODELS)
+
+
+def test_the_defaults_are_those_of_the_schema():
+    config = configs.load([])
+
+    assert list(config.models) == ["paddock-tiny"]
+    assert config.server == PaddockConfig().server
+    assert config.server.address == "127.0.0.1:50051"
+    assert not config.server.insecure
+
+
+def test_a_folder_of_ones_own_comes_first(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "mine.yaml").write_text(
+        "# @package models.mine\n"
+        "defaults:\n  - /backend@backend: simulator\n  - _self_\nname: mine\ncheckpoint: /somewhere\n"
+    )
+
+    assert configs.load(["model=mine"], str(tmp_path)).models["mine"].checkpoint == "/somewhere"
+
+
+def test_a_folder_that_is_absent():
+    with pytest.raises(ConfigError, match="--config-dir: no folder /absent"):
+        configs.load([], "/absent")
+
+
+MISTAKES = {
+    "server.adress=127.0.0.1:0": "adress",
+    "models.simulator.backend.tokens=3": "tokens",
+    "models.simulator.backend.fault=sometimes": "models.simulator.backend.fault",
+    "models.simulator.tokens=3": "tokens",
+    "server.drain_s=soon": "server.drain_s",
+    "server.drain_s=-1": "server.drain_s",
+    "server.drain_s=0": "server.drain_s",
+    "server.drain_s=nan": "server.drain_s",
+    "server.keepalive_s=inf": "server.keepalive_s",
+    "server.keepalive_timeout_s=1e9": "server.keepalive_timeout_s",
+    "server.max_connection_age_s=9999999999": "server.max_connection_age_s",
+    "server.max_connection_age_grace_s=9999999999": "server.max_connection_age_grace_s",
+    "server.max_request_bytes=1e30": "server.max_request_bytes",
+    "server.max_request_bytes=9999999999": "server.max_request_bytes",
+    "server.max_response_bytes=9999999999": "server.max_response_bytes",
+    "server.max_concurrent_rpcs=0": "server.max_concurrent_rpcs",
+    "server.address=nowhere": "server.address",
+    "server.address=": "server.address",
+    "server.address=127.0.0.1:99999": "server.address",
+    "server.address=0.0.0.0:50051": "server.insecure",
+    "server.address='[::]:50051'": "server.insecure",
+    "server.address=192.168.1.1:50051": "server.insecure",
+    "server.address=127.example.com:50051": "server.insecure",
+    "telemetry.log_level=LOUD": "telemetry.log_level",
+    "model=absent": "absent",
+    "model=custom": "models.custom.(name|checkpoint)",
+    "model=[]": "^model",
+    "backend@models.simulator.backend=absent": "absent",
+    "models.simulator.name='two words'": "models.simulator.name",
+    "models.simulator.name=''": "models.simulator.name",
+    "models.simulator.aliases=['two words']": "models.simulator.aliases",
+    "models.simulator.aliases=['']": "models.simulator.aliases",
+    "models.simulator.aliases=[simulator]": "models.simulator",
+    "models.simulator.max_tokens=0": "models.simulator.max_tokens",
+    "models.simulator.max_queue=-1": "models.simulator.max_queue",
+    "models.simulator.chat_layout=alpaca": "models.simulator.chat_layout",
+    "models.simulator.sampling.temperature=-1": "models.simulator.sampling.temperature",
+    "models.simulator.sampling.top_p=7": "models.simulator.sampling.top_p",
+    "models.simulator.sampling.top_k=-1": "models.simulator.sampling.top_k",
+    "models.simulator.sampling.repetition_penalty=0": "models.simulator.sampling.repetition_penalty",
+    "models.simulator.backend._target_=os.system": "_target_",
+    "models.simulator.backend=3": "models.simulator.backend",
+    "=x": "=x",
+    "server": "server",
+    "+more=1": "more",
+}
+
+
+@pytest.mark.parametrize("override", MISTAKES)
+def test_a_mistake_is_one_sentence_that_names_its_key(override):
+    base = [] if override.startswith("model=") else ["model=simulator"]
+
+    with pytest.raises(ConfigError) as caught:
+        configs.load([*base, override])
+
+    sentence = str(caught.value)
+    assert re.search(MISTAKES[override], sentence)
+    assert "\n" not in sentence
+    assert "Traceback" not in sentence
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:0", "127.1.2.3:1", "localhost:65535", "'[::1]:0'", "unix:/tmp/x.sock"])
+def test_loopback_addresses_need_no_consent(address):
+    assert configs.load([f"server.address={address}"]).server.address == address.strip("'")
+
+
+def test_other_addresses_need_consent():
+    config = configs.load(["server.address=0.0.0.0:50051", "server.insecure=true"])
+
+    assert config.server.address == "0.0.0.0:50051"
+
+
+def test_two_models_can_not_share_a_name():
+    with pytest.raises(ConfigError, match="rename"):
+        configs.load(["model=[simulator,paddock-tiny]", "models.simulator.name=paddock-tiny"])

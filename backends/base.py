@@ -28,7 +28,7 @@ class Backend(ABC):
         Called once. Long work runs off the event loop and logs its progress at INFO, a line every few seconds at least.
 
         Raises:
-            LoadError: with cause and remedy; `close` is still called afterwards.
+            LoadError: with cause and remedy; `close` is still called afterwards, and after a cancelled load too.
         """
 
     @abstractmethod
@@ -72,5 +72,7 @@ class Backend(ABC):
 
         Raises:
             UnsupportedError: the model is not a classifier.
+            InvalidRequestError: a window is empty, too long, or holds an id out of range.
+            UnavailableError: at any time.
         """
         raise UnsupportedError("classify")

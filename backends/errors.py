@@ -36,15 +36,15 @@ class InvalidRequestError(BackendError):
 
 
 class ContextLengthError(InvalidRequestError):
-    """Prompt and continuation leave no room for one more token.
+    """The tokens don't fit: prompt and continuation leave no room for one more, or a window is too long.
 
     Attributes:
         prompt_tokens: ids given.
         limit: the most that are accepted.
     """
 
-    def __init__(self, prompt_tokens: int, limit: int) -> None:
-        super().__init__("prompt", f"{prompt_tokens} tokens; at most {limit} fit")
+    def __init__(self, prompt_tokens: int, limit: int, field: str = "prompt") -> None:
+        super().__init__(field, f"{prompt_tokens} tokens; at most {limit} fit")
         self.prompt_tokens = prompt_tokens
         self.limit = limit
 

@@ -10,7 +10,10 @@ from enum import Enum
 
 
 class FinishReason(Enum):
-    """Why a backend stopped. Text-level reasons (stop strings, time limit, guards) are decided above it."""
+    """Why a backend stopped; where several apply to one token, the first of these.
+
+    Text-level reasons (stop strings, time limit, guards) are decided above it.
+    """
 
     STOP = "stop"
     """A stop token id was produced; it is the last id of the last delta."""
@@ -40,15 +43,16 @@ class Feature(str, Enum):
 class Sampling:
     """How the next token is chosen from the logits, applied in the order of the fields.
 
-    Every field has the value that changes nothing as its default, except `seed`, which the caller always sets.
+    Every field has the value that changes nothing as its default, except `seed`, which the caller always sets. All
+    numbers are finite.
 
     Attributes:
         repetition_penalty: > 0. Divides positive and multiplies negative logits of ids seen in prompt or answer
             (Keskar et al. 2019, CTRL, arXiv:1909.05858).
         presence_penalty: in [-2, 2]. Subtracted once from the logit of each id already in the answer.
         frequency_penalty: in [-2, 2]. Subtracted once per occurrence in the answer.
-        logit_bias: pairs (token id, bias in [-100, 100]) added to the logits.
-        temperature: >= 0. 0 is greedy: the highest logit, the lowest id on a tie; later fields are then unused.
+        logit_bias: pairs (token id, bias in [-100, 100]) added to the logits; no id twice.
+        temperature: >= 0. 0 is greedy: the highest logit, the lowest id on a tie; later fields then choose nothing.
         top_k: >= 0. Keep the k most likely tokens; 0 keeps all.
         top_p: in (0, 1]. Keep the smallest set of most likely tokens whose probability reaches p
             (Holtzman et al. 2019, arXiv:1904.09751).
@@ -77,7 +81,7 @@ class GenerationRequest:
         continuation: ids already produced for this answer. They count toward `max_tokens`, `min_tokens`, penalties and
             the position in (seed, position), and are not emitted again.
         max_tokens: ids to produce at most, the continuation counted in; more than `len(continuation)`.
-        min_tokens: no stop token is chosen before this many ids.
+        min_tokens: no stop token is chosen before this many ids; more than `max_tokens` is as good as equal.
         stop_token_ids: ids that end the answer.
         logprobs: None for none; else the number of most likely candidates reported beside each chosen id.
         prompt_logprobs: the same for each prompt id; the first one, with nothing before it, has no logprob.
@@ -107,7 +111,7 @@ class TokenLogprob:
 
     Attributes:
         logprob: in (-inf, 0].
-        rank: 1 for the most likely id of the vocabulary.
+        rank: 1 and the number of ids that are more likely.
         candidates: the most likely ids, most likely first, as many as were asked for.
     """
 

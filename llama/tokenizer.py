@@ -54,7 +54,8 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Encode text as nothing but text: no id of the result is a control token's."""
-        ids: list[int] = self._text.encode(text, add_special_tokens=False).ids
+        # A batch of one: `encode` would keep Python's lock for as long as it takes, which is seconds for megabytes.
+        ids: list[int] = self._text.encode_batch_fast([text], add_special_tokens=False)[0].ids
         return ids
 
     def count_control(self, text: str) -> int:

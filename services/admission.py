@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from services.errors import QueueFullError
+from services.errors import InvalidArgumentError, QueueFullError, Violation
 
 _SMOOTHING = 0.1
 _SHORTEST_RETRY_S = 0.1
@@ -32,8 +32,11 @@ class Admission:
         """Hold room for that many outputs.
 
         Raises:
-            QueueFullError: there is none.
+            InvalidArgumentError: there will never be.
+            QueueFullError: there is none now.
         """
+        if outputs > self._limit:
+            raise InvalidArgumentError([Violation("n", f"{outputs} outputs; this model takes {self._limit} at once")])
         if self.admitted + outputs > self._limit:
             raise QueueFullError(self._model, self._retry_after_s())
         self.admitted += outputs

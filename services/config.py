@@ -6,6 +6,7 @@ Every mistake ends as one `ConfigError` sentence that names the key and the reme
 from __future__ import annotations
 
 import importlib
+import ipaddress
 import pkgutil
 import re
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -21,6 +22,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 import backends
 from services.errors import ConfigError
+from services.sampling import RANGES
 
 
 class ChatLayout(Enum):
@@ -188,33 +190,52 @@ def _check(config: PaddockConfig) -> None:
             names[name] = key
     for entry in fields(config.server):
         value = getattr(config.server, entry.name)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and not value > 0:
-            raise ConfigError(f"server.{entry.name}: {value} is not above 0; give a positive number")
+        most = _MOST_S if isinstance(value, float) else _MOST
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and not 0 < value <= most:
+            raise ConfigError(f"server.{entry.name}: {value} is not above 0 and at most {most}; give one that is")
     _check_address(config.server)
     if config.telemetry.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise ConfigError("telemetry.log_level: set it to DEBUG, INFO, WARNING or ERROR")
 
 
 def _check_model(key: str, model: ModelConfig) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/:-]{0,127}", model.name):
-        raise ConfigError(f"{key}.name: {model.name!r} is no name; use letters, digits and . _ - / :")
+    for field_name, name in (("name", model.name), *(("aliases", alias) for alias in model.aliases)):
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/:-]{0,127}", name):
+            raise ConfigError(f"{key}.{field_name}: {name!r} is no name; use letters, digits and . _ - / :")
     if model.max_tokens < 1:
         raise ConfigError(f"{key}.max_tokens: {model.max_tokens} is too few; give at least 1")
     if model.max_queue < 0:
         raise ConfigError(f"{key}.max_queue: {model.max_queue} is negative; give 0 or more")
+    for entry in fields(model.sampling):
+        value = getattr(model.sampling, entry.name)
+        if value is not None and value not in RANGES[entry.name]:
+            raise ConfigError(
+                f"{key}.sampling.{entry.name}: {value:g} is not in {RANGES[entry.name]}; give one that is"
+            )
     target = str(getattr(model.backend, "_target_", ""))
     if not target.startswith("backends."):
         raise ConfigError(f"{key}.backend._target_: {target or 'none'} is not one of Paddock's backends")
 
 
-_LOOPBACK = ("127.", "localhost:", "[::1]:", "unix:")
+_MOST = 2**31 - 1
+"""gRPC's core takes its settings as C ints."""
+_MOST_S = _MOST // 1000
+"""In milliseconds that is the same."""
+
+
+def _is_loopback(address: str) -> bool:
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        return address.startswith("unix:") or host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _check_address(server: ServerConfig) -> None:
-    well_formed = server.address.startswith("unix:") or re.fullmatch(r".+:\d{1,5}", server.address)
-    if not well_formed:
+    match = re.fullmatch(r".+:(\d{1,5})", server.address)
+    if not server.address.startswith("unix:") and not (match and int(match[1]) < 2**16):
         raise ConfigError(f"server.address: {server.address!r} is no host:port; give one such as 127.0.0.1:50051")
-    if not server.address.startswith(_LOOPBACK) and not server.insecure:
+    if not _is_loopback(server.address) and not server.insecure:
         raise ConfigError(
             f"server.address: {server.address} can be reached from other machines and callers are not identified; "
             "use a loopback address, or set server.insecure=true"

@@ -84,6 +84,7 @@ def _message(message: chat_pb2.Message, path: str, index: int, checks: Checks) -
         kind = part.WhichOneof("kind")
         ok &= checks.require(kind is not None, field, "is empty: set text or json")
         ok &= checks.require(kind != "json" or is_tool, f"{field}.json", "belongs to ROLE_TOOL only")
+        ok &= checks.require(kind != "json" or _is_json(part.json), f"{field}.json", "is no JSON")
         text = part.json if kind == "json" else part.text
         ok &= check_text(text, f"{field}.{kind or 'text'}", checks)
         texts.append(text)
@@ -130,6 +131,14 @@ def _tool_call(call: chat_pb2.ToolCall, path: str, checks: Checks) -> ToolCall |
     checks.require(bool(_NAME.fullmatch(call.name)), f"{path}.name", _NAME_RULE)
     arguments = _json_object(call.arguments_json or "{}", f"{path}.arguments_json", checks)
     return None if arguments is None else ToolCall(call.name, arguments)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _json_object(text: str, field: str, checks: Checks) -> dict[str, Any] | None:

@@ -54,13 +54,29 @@ class PromptTooLongError(InvalidArgumentError):
         self.limit = limit
 
 
+_MOST_NAMED = 1024
+"""Characters of names in a message: a status must fit in 8 KiB of metadata, and says them twice."""
+
+
+def _within_a_status(names: Sequence[str]) -> tuple[str, ...]:
+    told: list[str] = []
+    left = _MOST_NAMED
+    for name in names:
+        left -= len(name) + 1
+        if left < 0:
+            return (*told, "...")
+        told.append(name)
+    return tuple(told)
+
+
 class ModelNotFoundError(ServiceError):
-    """No model called `model` is served; `served` are."""
+    """No model called `model` is served; `served` are, as many as can be told."""
 
     def __init__(self, model: str, served: Sequence[str]) -> None:
-        super().__init__(f"model {model!r} is not served here; served: {', '.join(served)}")
+        told = _within_a_status(served)
+        super().__init__(f"model {model!r} is not served here; served: {', '.join(told)}")
         self.model = model
-        self.served = tuple(served)
+        self.served = told
 
 
 class FeatureUnsupportedError(ServiceError):

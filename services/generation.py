@@ -128,7 +128,8 @@ class Generation:
                     self._finish_open()
                 events, self._events = self._events, []
                 if self._failure is not None:
-                    yield events
+                    if events:
+                        yield events
                     raise self._failure
                 if not self._open:
                     yield [*events, Completed(self._usage())]
@@ -148,6 +149,8 @@ class Generation:
     async def _drive(self, index: int) -> None:
         try:
             await self._generate(index)
+            if index in self._open:
+                raise RuntimeError("the backend's generator ended without a finish")
         except Exception as error:  # noqa: BLE001 - `run` raises it
             self._failure = self._failure or error
         finally:
@@ -158,6 +161,9 @@ class Generation:
         text.skip(self._continuation(index).token_ids)
         if text.stopped():
             self._finish(index, FinishReason.STOP)
+            return
+        if text.read >= self._plan.max_tokens:
+            self._finish(index, FinishReason.MAX_TOKENS)
             return
         async with aclosing(self._backend.generate(self._plan.request(index))) as deltas:
             async for delta in deltas:
@@ -196,7 +202,7 @@ class Generation:
         if index in self._calls:
             call, held = self._calls[index].finish()
             if call is not None and reason is FinishReason.STOP:
-                reason, stop_id = FinishReason.TOOL_CALLS, None
+                reason = FinishReason.TOOL_CALLS
                 self._events.append(CallMade(index, call, held))
             else:
                 self._add(index, held)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from importlib.metadata import version
 from itertools import accumulate
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ import grpc.aio
 from google.protobuf.message import Message
 
 from backends.base import Backend
+from backends.errors import UnavailableError, UnsupportedError
 from paddock.v1 import (
     classify_pb2,
     generate_pb2,
@@ -25,17 +27,20 @@ from services.checks import Checks, check_ids, check_text
 from services.config import ServerConfig
 from services.conversation import encode_chat
 from services.edge import request_id
-from services.errors import FeatureUnsupportedError, InvalidArgumentError, Violation
+from services.errors import FeatureUnsupportedError, InvalidArgumentError, ModelUnavailableError, Violation
 from services.event import Event
 from services.generation import Generation, Plan
 from services.model import Loaded, ServedModel, ServedModels
 from services.reader import Reader
+from services.status import RETRY_ELSEWHERE_S
 
 _INLINE_BYTES = 32 * 1024
 """Requests larger than this are tokenized off the event loop."""
 
 _LEAST_MARGIN = 0.1
 """Part of the time given that TIME_LIMIT keeps in hand, where `deadline_margin_s` would be more."""
+
+_GONE = "no longer answering; the request can be resumed elsewhere"
 
 Context = grpc.aio.ServicerContext[Any, Any]
 T = TypeVar("T")
@@ -57,9 +62,10 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         plan = await _off_loop(request, requests.plan, request, model, loaded)
         writer = responses.Writer(plan, loaded.tokenizer)
         events: list[generate_pb2.StreamEvent] = []
-        async with aclosing(self._run(plan, loaded, backend, context)) as batches:
-            async for batch in batches:
-                events += writer.write(batch)
+        with _answering(plan, model, loaded):
+            async with aclosing(self._run(plan, loaded, backend, context)) as batches:
+                async for batch in batches:
+                    events += writer.write(batch)
         return responses.fold(responses.started(plan, request_id(), model.name), plan.n, events)
 
     async def GenerateStream(  # type: ignore[override]  # noqa: N802 - writes by itself, to bound each write
@@ -71,17 +77,21 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         plan = await _off_loop(request, requests.plan, request, model, loaded)
         writer = responses.Writer(plan, loaded.tokenizer)
         reader = Reader(context, self._config.stall_s, _current_task())
-        async with aclosing(self._run(plan, loaded, backend, context)) as batches:
+        with _answering(plan, model, loaded):
             begun = generate_pb2.StreamEvent(started=responses.started(plan, request_id(), model.name))
             await reader.write(generate_pb2.GenerateStreamResponse(events=[begun]))
-            async for batch in batches:
-                await reader.write(generate_pb2.GenerateStreamResponse(events=writer.write(batch)))
+            async with aclosing(self._run(plan, loaded, backend, context)) as batches:
+                async for batch in batches:
+                    await reader.write(generate_pb2.GenerateStreamResponse(events=writer.write(batch)))
 
     async def Tokenize(  # noqa: N802
         self, request: tokenize_pb2.TokenizeRequest, context: Context
     ) -> tokenize_pb2.TokenizeResponse:
         """Encode as Generate does."""
-        model = self._models.find(request.model or request.generate.model)
+        names = {name for name in (request.model, request.generate.model) if name}
+        if len(names) > 1:
+            raise InvalidArgumentError([Violation("generate.model", "is not the outer model")])
+        model = self._models.find(names.pop() if names else "")
         loaded, _ = model.ready()
         return await _off_loop(request, _tokenize, request, model, loaded)
 
@@ -104,7 +114,8 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         self, request: model_pb2.ListModelsRequest, context: Context
     ) -> model_pb2.ListModelsResponse:
         """Describe all models."""
-        return model_pb2.ListModelsResponse(models=[responses.model(model) for model in self._models.all])
+        models = [responses.model(model) for model in self._models.all]
+        return model_pb2.ListModelsResponse(models=models, server_version=version("paddock"))
 
     async def GetModel(  # noqa: N802
         self, request: model_pb2.GetModelRequest, context: Context
@@ -112,20 +123,26 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         """Describe one model."""
         return model_pb2.GetModelResponse(model=responses.model(self._models.find(request.model)))
 
-    async def _run(
-        self, plan: Plan, loaded: Loaded, backend: Backend, context: Context
-    ) -> AsyncGenerator[list[Event], None]:
-        with loaded.admission.admit(plan.unfinished):
-            generation = Generation(plan, backend, loaded.tokenizer)
-            async with aclosing(generation.run(self._budget_s(context))) as batches:
-                async for batch in batches:
-                    yield batch
+    def _run(self, plan: Plan, loaded: Loaded, backend: Backend, context: Context) -> AsyncGenerator[list[Event], None]:
+        return Generation(plan, backend, loaded.tokenizer).run(self._budget_s(context))
 
     def _budget_s(self, context: Context) -> float | None:
         remaining: float | None = context.time_remaining()
         if remaining is None:
             return None
         return float(remaining - min(self._config.deadline_margin_s, remaining * _LEAST_MARGIN))
+
+
+@contextmanager
+def _answering(plan: Plan, model: ServedModel, loaded: Loaded) -> Iterator[None]:
+    """Hold room for the outputs, and name the model in what its backend raises."""
+    with loaded.admission.admit(plan.unfinished):
+        try:
+            yield
+        except UnavailableError as error:
+            raise ModelUnavailableError(model.name, _GONE, RETRY_ELSEWHERE_S) from error
+        except UnsupportedError as error:
+            raise FeatureUnsupportedError(error.feature, model.name) from error
 
 
 def _current_task() -> asyncio.Task[Any]:

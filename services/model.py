@@ -8,7 +8,7 @@ import datetime
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,10 @@ from backends.base import Backend
 from backends.types import Capabilities
 from llama.chat import STOP_TOKENS, ChatEncoder, ChatError, Layout
 from llama.tokenizer import Tokenizer, TokenizerError
+from services import sampling
 from services.admission import Admission
 from services.checkpoint import read_json, resolve
-from services.config import ChatLayout, ModelConfig, SamplingDefaults
+from services.config import ChatLayout, ModelConfig
 from services.errors import (
     ConfigError,
     InvalidArgumentError,
@@ -135,17 +136,17 @@ class ServedModel:
             chat = self._chat(tokenizer)
             self.backend = self._make_backend(folder)
             capabilities = await self.backend.load()
+            self._loaded = Loaded(
+                tokenizer,
+                chat,
+                _stop_token_ids(folder, tokenizer, chat is not None),
+                self._sampling_defaults(folder, capabilities),
+                capabilities,
+                Admission(self.name, capabilities.max_concurrency, self.config.max_queue),
+            )
         except BaseException:
             self._state = State.FAILED
             raise
-        self._loaded = Loaded(
-            tokenizer,
-            chat,
-            _stop_token_ids(folder, tokenizer, chat is not None),
-            _sampling_defaults(self.config.sampling, read_json(folder, "generation_config.json")),
-            capabilities,
-            Admission(self.name, capabilities.max_concurrency, self.config.max_queue),
-        )
         self._state = State.READY
         _log.info("model %s is ready after %.1f s", self.name, time.monotonic() - started)
 
@@ -177,6 +178,11 @@ class ServedModel:
             return Tokenizer(path.read_text(encoding="utf-8"))
         except TokenizerError as error:
             raise ConfigError(f"{self._key}.checkpoint: {path} can't be used: {error}") from error
+
+    def _sampling_defaults(self, folder: Path, capabilities: Capabilities) -> Mapping[str, float]:
+        configured = dataclasses.asdict(self.config.sampling)
+        generation_config = read_json(folder, "generation_config.json")
+        return sampling.defaults(configured, generation_config, capabilities.features, self._key)
 
     def _chat(self, tokenizer: Tokenizer) -> ChatEncoder | None:
         if self.config.chat_layout is ChatLayout.none:
@@ -219,7 +225,8 @@ class ServedModels:
         if not name and len(self.all) == 1:
             return self.all[0]
         if not name:
-            raise InvalidArgumentError([Violation("model", "is missing, and several models are served")])
+            served = ", ".join(model.name for model in self.all)
+            raise InvalidArgumentError([Violation("model", f"is missing, and several are served: {served[:MAX_NAME]}")])
         if name not in self._by_name:
             raise ModelNotFoundError(name, [model.name for model in self.all])
         return self._by_name[name]
@@ -236,27 +243,3 @@ def _stop_token_ids(folder: Path, tokenizer: Tokenizer, chat: bool) -> tuple[int
     if chat:
         ids += [tokenizer.control_ids[name] for name in STOP_TOKENS if name in tokenizer.control_ids]
     return tuple(sorted(set(ids)))
-
-
-_ENGINE_DEFAULTS = {
-    "temperature": 1.0,
-    "top_p": 1.0,
-    "top_k": 0,
-    "min_p": 0.0,
-    "repetition_penalty": 1.0,
-    "presence_penalty": 0.0,
-    "frequency_penalty": 0.0,
-}
-
-
-def _sampling_defaults(configured: SamplingDefaults, generation_config: Mapping[str, Any]) -> dict[str, float]:
-    """Lay the model's configuration over its generation_config.json over what changes nothing."""
-    defaults = dict(_ENGINE_DEFAULTS)
-    defaults |= {name: generation_config[name] for name in defaults if generation_config.get(name) is not None}
-    if generation_config.get("do_sample") is False:
-        defaults["temperature"] = 0.0
-    for entry in fields(configured):
-        value = getattr(configured, entry.name)
-        if value is not None:
-            defaults[entry.name] = value
-    return defaults

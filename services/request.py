@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
 from typing import Any
 
 from backends.types import Capabilities, Feature, Sampling
@@ -14,33 +13,13 @@ from services.conversation import encode_chat, reads_calls
 from services.errors import FeatureUnsupportedError, PromptTooLongError
 from services.generation import Continuation, Plan
 from services.model import Loaded, ServedModel
+from services.sampling import FEATURES, RANGES
 
 _MAX_OUTPUTS = 16
 _MAX_STOP_STRINGS = 16
 _MAX_STOP_BYTES = 1024
 _MAX_STOP_IDS = 64
 _MAX_BIASES = 1024
-_MAX_PENALTY = 2.0
-
-_RANGES: Mapping[str, tuple[float, float, bool]] = {
-    "temperature": (0, 10, True),
-    "top_p": (0, 1, False),
-    "top_k": (0, 2**31 - 1, True),
-    "min_p": (0, 1, True),
-    "repetition_penalty": (0, 10, False),
-    "presence_penalty": (-_MAX_PENALTY, _MAX_PENALTY, True),
-    "frequency_penalty": (-_MAX_PENALTY, _MAX_PENALTY, True),
-}
-"""Per sampling field: lowest, highest, and whether the lowest itself is allowed."""
-
-_FEATURES = {
-    "top_p": Feature.TOP_P,
-    "top_k": Feature.TOP_K,
-    "min_p": Feature.MIN_P,
-    "repetition_penalty": Feature.REPETITION_PENALTY,
-    "presence_penalty": Feature.PRESENCE_PENALTY,
-    "frequency_penalty": Feature.FREQUENCY_PENALTY,
-}
 
 
 def plan(request: generate_pb2.GenerateRequest, model: ServedModel, loaded: Loaded) -> Plan:
@@ -57,7 +36,7 @@ def plan(request: generate_pb2.GenerateRequest, model: ServedModel, loaded: Load
     n = request.n if request.HasField("n") else 1
     checks.require(1 <= n <= _MAX_OUTPUTS, "n", f"{n} is not in [1, {_MAX_OUTPUTS}]")
     sampling = _sampling(request.sampling, loaded, checks)
-    _check_stop(request.stop, vocab_size, checks)
+    _check_stop(request.stop, loaded, checks)
     max_tokens, min_tokens = _token_limits(request, model, loaded, checks)
     _check_logprobs(request, loaded.capabilities, checks)
     continuations = _continuations(request, n, max_tokens, vocab_size, checks)
@@ -116,14 +95,10 @@ def encode_text(text: str, loaded: Loaded) -> EncodedPrompt:
 
 def _sampling(message: generate_pb2.Sampling, loaded: Loaded, checks: Checks) -> Sampling:
     values: dict[str, Any] = dict(loaded.sampling_defaults)
-    for name, (lowest, highest, inclusive) in _RANGES.items():
-        if not message.HasField(name):
-            continue
-        value = getattr(message, name)
-        in_range = (lowest <= value if inclusive else lowest < value) and value <= highest
-        bracket = "[" if inclusive else "("
-        checks.require(in_range, f"sampling.{name}", f"{value:g} is not in {bracket}{lowest:g}, {highest:g}]")
-        values[name] = value
+    for name, allowed in RANGES.items():
+        if message.HasField(name):
+            value = values[name] = getattr(message, name)
+            checks.require(value in allowed, f"sampling.{name}", f"{value:g} is not in {allowed}")
     bias = sorted(message.logit_bias.items())
     checks.require(len(bias) <= _MAX_BIASES, "sampling.logit_bias", f"more than {_MAX_BIASES} entries")
     for token_id, value in bias:
@@ -134,15 +109,16 @@ def _sampling(message: generate_pb2.Sampling, loaded: Loaded, checks: Checks) ->
     return Sampling(seed=seed, logit_bias=tuple(bias), **values)
 
 
-def _check_stop(stop: generate_pb2.Stop, vocab_size: int, checks: Checks) -> None:
+def _check_stop(stop: generate_pb2.Stop, loaded: Loaded, checks: Checks) -> None:
     checks.require(len(stop.strings) <= _MAX_STOP_STRINGS, "stop.strings", f"more than {_MAX_STOP_STRINGS}")
     for index, string in enumerate(stop.strings):
         size = len(string.encode())
         checks.require(
             1 <= size <= _MAX_STOP_BYTES, f"stop.strings[{index}]", f"{size} bytes are not in [1, {_MAX_STOP_BYTES}]"
         )
-    checks.require(len(stop.token_ids) <= _MAX_STOP_IDS, "stop.token_ids", f"more than {_MAX_STOP_IDS}")
-    check_ids(stop.token_ids, vocab_size, "stop.token_ids", checks)
+    own = set(stop.token_ids).difference(loaded.stop_token_ids)  # the model's own are among those that we told it used
+    checks.require(len(own) <= _MAX_STOP_IDS, "stop.token_ids", f"more than {_MAX_STOP_IDS}")
+    check_ids(stop.token_ids, loaded.capabilities.vocab_size, "stop.token_ids", checks)
 
 
 def _token_limits(
@@ -176,7 +152,7 @@ def _continuations(
         check_ids(message.token_ids, vocab_size, f"{field}.token_ids", checks)
         if not message.finished:
             count = len(message.token_ids)
-            checks.require(count < max_tokens, f"{field}.token_ids", f"{count} are not fewer than max_tokens")
+            checks.require(count <= max_tokens, f"{field}.token_ids", f"{count} are more than max_tokens")
         continuations[index] = Continuation(tuple(message.token_ids), message.finished)
     return continuations
 
@@ -193,7 +169,7 @@ def _check_features(request: generate_pb2.GenerateRequest, model: ServedModel, l
         "continuation": bool(request.continuations) and Feature.CONTINUATION not in features,
         "logit_bias": bool(request.sampling.logit_bias) and Feature.LOGIT_BIAS not in features,
     }
-    asked |= {name: request.sampling.HasField(name) and feature not in features for name, feature in _FEATURES.items()}
+    asked |= {name: request.sampling.HasField(name) and feature not in features for name, feature in FEATURES.items()}
     for name, missing in asked.items():
         if missing:
             raise FeatureUnsupportedError(name, model.name)

@@ -167,7 +167,6 @@ def model(served: ServedModel) -> model_pb2.Model:
     message.support.CopyFrom(_support(loaded))
     message.limits.max_concurrency = capabilities.max_concurrency
     message.limits.max_queue = served.config.max_queue
-    message.limits.max_tokens = min(served.config.max_tokens, capabilities.context_length)
     message.limits.max_logprobs = capabilities.max_logprobs
     if served.backend is not None:
         health = served.backend.health()

@@ -103,6 +103,8 @@ class Server:
             await asyncio.wait_for(model.close(), self._config.close_s)
         except asyncio.TimeoutError:
             _log.warning("model %s did not close within %g s", model.name, self._config.close_s)
+        except Exception:
+            _log.exception("model %s did not close", model.name)
 
     async def _watch_health(self) -> None:
         while True:

@@ -91,8 +91,11 @@ class TextStream:
         return self._release(self._released + len(self._text) - held_back)
 
     def skip(self, token_ids: Sequence[int]) -> None:
-        """Read ids that the client already has."""
+        """Read ids that the client already has, with all of their text: none of it is released again."""
         self.push(token_ids)
+        self._held.clear()
+        self._released += len(self._text)
+        self._text = ""
 
     def finish(self) -> Piece:
         """Release all that is held: no more ids will come."""
@@ -118,7 +121,8 @@ class TextStream:
             if complete:
                 longest = max(complete, key=lambda stop: len(stop.string))
                 self.stop_string = longest.string
-                return end if self._include_stop else end - len(longest.string)
+                cut = end if self._include_stop else end - len(longest.string)
+                return max(cut, self._released)  # what was skipped can't be taken back
         return None
 
     def _release(self, end: int, whole_tokens: bool = True, last: bool = False) -> Piece:

@@ -3,7 +3,7 @@
 import pytest
 
 from services.admission import Admission
-from services.errors import QueueFullError
+from services.errors import InvalidArgumentError, QueueFullError
 
 
 def test_room_is_bounded_and_given_back():
@@ -17,9 +17,9 @@ def test_room_is_bounded_and_given_back():
     assert admission.admitted == 0
 
 
-def test_a_request_of_many_outputs_needs_room_for_all():
+def test_a_request_of_more_outputs_than_there_will_ever_be_room_for_is_refused_for_good():
     admission = Admission("m", max_concurrency=2, max_queue=0)
-    with pytest.raises(QueueFullError), admission.admit(3):
+    with pytest.raises(InvalidArgumentError), admission.admit(3):
         pytest.fail("there was no room")
     assert admission.admitted == 0
 

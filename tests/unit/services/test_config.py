@@ -42,8 +42,8 @@ def test_every_model_composes_and_its_backend_can_be_made(name):
 
 
 @pytest.mark.parametrize("name", BACKENDS)
-@pytest.mark.parametrize("model", MODELS)
-def test_every_backend_serves_every_model(model, name):
+@pytest.mark.parametrize("model", ["custom", "paddock-tiny"])
+def test_every_backend_serves_any_checkpoint(model, name):
     config = configs.load([f"model={model}", f"backend@models.{model}.backend={name}", *FILL.get(model, ())])
 
     (served,) = config.models.values()
@@ -125,7 +125,6 @@ MISTAKES = {
     "models.simulator.backend=3": "models.simulator.backend",
     "=x": "=x",
     "server": "server",
-    "+more=1": "more",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import math
 
 import pytest
@@ -14,12 +14,12 @@ from backends.types import Capabilities, Feature
 from llama.chat import ChatEncoder
 from llama.tokenizer import Tokenizer
 from paddock.v1 import generate_pb2
-from services import model as models
 from services import request as requests
 from services import response as responses
+from services import sampling as samplings
 from services.admission import Admission
 from services.config import ModelConfig, SamplingDefaults
-from services.errors import FeatureUnsupportedError, InvalidArgumentError
+from services.errors import ConfigError, FeatureUnsupportedError, InvalidArgumentError
 from services.model import Loaded, ServedModel
 from tests.checkpoint import END_OF_TEXT, END_OF_TURN, VOCAB_SIZE
 
@@ -41,7 +41,9 @@ def served(tokenizer):
         capabilities = Capabilities(
             context_length=64, vocab_size=VOCAB_SIZE, max_concurrency=4, features=features, max_logprobs=20
         )
-        sampling = models._sampling_defaults(config.sampling, generation_config or {})
+        sampling = samplings.defaults(
+            dataclasses.asdict(config.sampling), generation_config or {}, features, "models.m"
+        )
         stops = (END_OF_TEXT, END_OF_TURN)
         admission = Admission("m", 4, 4)
         return ServedModel("m", config), Loaded(
@@ -193,7 +195,6 @@ def test_a_default_that_the_backend_lacks_is_no_reason_to_refuse(served):
 
 @pytest.mark.parametrize("bad", [{"temperature": "hot"}, {"top_p": 7}, {"top_k": -1}, {"repetition_penalty": 0}])
 def test_a_generation_config_that_is_wrong_is_told_at_load(bad):
-    from services.errors import ConfigError
-
-    with pytest.raises(ConfigError, match=next(iter(bad))):
-        models._sampling_defaults(SamplingDefaults(), json.loads(json.dumps(bad)))
+    (name,) = bad
+    with pytest.raises(ConfigError, match=rf"^models.m.checkpoint: {name} .* set models.m.sampling.{name}$"):
+        samplings.defaults({}, bad, frozenset(Feature), "models.m")

@@ -9,8 +9,8 @@ Conventions, everywhere:
     checkpoint's generation_config.json, then the default written here. Zero is a value, not "unset".
   - Token ids are in [0, Model.vocab_size).
   - Errors are a gRPC status with google.rpc details: see error.proto.
-  - Metadata read from the caller: `x-request-id` (echoed, made up when absent; at most 128 printable ASCII
-    characters) and W3C `traceparent`.
+  - Metadata read from the caller: `x-request-id`, at most 128 printable ASCII characters; made up when absent. It
+    comes back in the initial metadata, in Started and in the RequestInfo of every error.
   - A deadline on the call is honoured: see FINISH_REASON_TIME_LIMIT in generate.proto.
 """
 

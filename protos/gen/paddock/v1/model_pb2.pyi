@@ -25,10 +25,12 @@ class ListModelsRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class ListModelsResponse(_message.Message):
-    __slots__ = ("models",)
+    __slots__ = ("models", "server_version")
     MODELS_FIELD_NUMBER: _ClassVar[int]
+    SERVER_VERSION_FIELD_NUMBER: _ClassVar[int]
     models: _containers.RepeatedCompositeFieldContainer[Model]
-    def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ...) -> None: ...
+    server_version: str
+    def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ..., server_version: _Optional[str] = ...) -> None: ...
 
 class GetModelRequest(_message.Message):
     __slots__ = ("model",)
@@ -109,16 +111,14 @@ class Support(_message.Message):
     def __init__(self, supports_generate: bool = ..., supports_chat: bool = ..., supports_tools: bool = ..., supports_response_format: bool = ..., supports_classify: bool = ..., supports_continuation: bool = ..., supports_logprobs: bool = ..., supports_prompt_logprobs: bool = ..., supports_logit_bias: bool = ..., supports_penalties: bool = ..., supports_min_p: bool = ..., supports_guards: bool = ...) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("max_concurrency", "max_queue", "max_tokens", "max_logprobs")
+    __slots__ = ("max_concurrency", "max_queue", "max_logprobs")
     MAX_CONCURRENCY_FIELD_NUMBER: _ClassVar[int]
     MAX_QUEUE_FIELD_NUMBER: _ClassVar[int]
-    MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
     MAX_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
     max_concurrency: int
     max_queue: int
-    max_tokens: int
     max_logprobs: int
-    def __init__(self, max_concurrency: _Optional[int] = ..., max_queue: _Optional[int] = ..., max_tokens: _Optional[int] = ..., max_logprobs: _Optional[int] = ...) -> None: ...
+    def __init__(self, max_concurrency: _Optional[int] = ..., max_queue: _Optional[int] = ..., max_logprobs: _Optional[int] = ...) -> None: ...
 
 class Load(_message.Message):
     __slots__ = ("running", "waiting")

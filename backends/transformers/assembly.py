@@ -1,0 +1,115 @@
+"""From a config to an engine that is ready: load, size the cache, warm up."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import torch
+
+from backends.errors import LoadError
+from backends.transformers.cache import Geometry, KVCache, capacity_for
+from backends.transformers.config import TransformersConfig
+from backends.transformers.engine import Engine
+from backends.transformers.loading import LoadedModel, load_model
+from backends.transformers.memory import free_bytes
+from backends.transformers.scheduler import Scheduler
+from backends.types import Capabilities, Feature, GenerationRequest, Sampling
+
+logger = logging.getLogger(__name__)
+
+MAX_LOGPROBS = 20
+_SHARE_OF_FREE = {"cpu": 0.5, "cuda": 0.8}
+
+
+def build_engine(config: TransformersConfig) -> tuple[Engine, Capabilities]:
+    """Load a model and make it ready. Runs PyTorch on the calling thread, which must be the one that steps.
+
+    Raises:
+        LoadError: see `load_model`; or the context doesn't fit the model or the memory; or the warm-up failed.
+    """
+    if config.num_threads is not None:
+        torch.set_num_threads(config.num_threads)
+    loaded = load_model(
+        config.checkpoint, device=config.device, dtype=config.dtype, packed_linears=config.packed_linears
+    )
+    model = loaded.model.config
+    geometry = _geometry(model, loaded)
+    cache_tokens = _cache_tokens(config.cache_gib, geometry)
+    context_length = _context_length(config.context_length, model.max_position_embeddings, cache_tokens)
+    scheduler = Scheduler(
+        slots=config.max_concurrency,
+        cache_tokens=cache_tokens,
+        batch_tokens=config.max_batch_tokens,
+        chunk_tokens=config.prefill_chunk,
+    )
+    engine = Engine(
+        loaded.model,
+        KVCache(geometry),
+        scheduler,
+        query_groups=model.num_attention_heads // geometry.kv_heads,
+        context_length=context_length,
+    )
+    _warm_up(engine)
+    return engine, Capabilities(
+        context_length=context_length,
+        vocab_size=model.vocab_size,
+        max_concurrency=config.max_concurrency,
+        features=frozenset(Feature),
+        max_logprobs=min(MAX_LOGPROBS, model.vocab_size),
+        device=str(loaded.device),
+        dtype=str(loaded.dtype).removeprefix("torch."),
+    )
+
+
+def _geometry(model: Any, loaded: LoadedModel) -> Geometry:
+    return Geometry(
+        layers=model.num_hidden_layers,
+        kv_heads=model.num_key_value_heads,
+        head_dim=getattr(model, "head_dim", None) or model.hidden_size // model.num_attention_heads,
+        dtype=loaded.dtype,
+        device=loaded.device,
+    )
+
+
+def _cache_tokens(cache_gib: float | None, geometry: Geometry) -> int:
+    """Tell how many tokens of cache may be promised at once."""
+    free = free_bytes(geometry.device)
+    size = int(free * _SHARE_OF_FREE[geometry.device.type]) if cache_gib is None else int(cache_gib * 2**30)
+    if size > free:
+        raise LoadError(f"`cache_gib` {cache_gib} exceeds the {free / 2**30:.1f} GiB that are free: lower it")
+    return size // geometry.bytes_per_token
+
+
+def _context_length(wanted: int | None, model_limit: int, cache_tokens: int) -> int:
+    """Settle how long prompt and answer may be together: one such request at least fits the cache."""
+    if wanted is not None and wanted > model_limit:
+        raise LoadError(f"`context_length` {wanted} exceeds the model's {model_limit} positions: lower it")
+    limit = wanted or model_limit
+    if capacity_for(limit - 1) <= cache_tokens:
+        return limit
+    if wanted is not None:
+        raise LoadError(
+            f"`context_length` {wanted} takes {capacity_for(wanted - 1)} tokens of cache and {cache_tokens} fit: "
+            "lower it or raise `cache_gib`"
+        )
+    fitting = capacity_for(1)
+    if fitting > cache_tokens:
+        raise LoadError(f"the cache holds {cache_tokens} tokens, too few to serve: raise `cache_gib`")
+    while capacity_for(fitting + 1) <= cache_tokens:
+        fitting = capacity_for(fitting + 1)
+    # The last id's keys are never needed: the context is one longer than the cache.
+    logger.warning("context_length is %d, of the model's %d: more doesn't fit `cache_gib`", fitting + 1, model_limit)
+    return fitting + 1
+
+
+def _warm_up(engine: Engine) -> None:
+    """Prefill and decode once, so that the first request doesn't pay for it and a model that can't run never serves."""
+    started = time.monotonic()
+    engine.add(-1, GenerationRequest(prompt=(0, 0, 0), max_tokens=2, sampling=Sampling(seed=0)))
+    while engine.waiting or engine.running:
+        for emission in engine.step():
+            if emission.error is not None:
+                raise LoadError(f"the warm-up failed, {emission.error}: see the log for the cause, check the weights")
+    logger.info("warmed up in %.2f s", time.monotonic() - started)

@@ -1,0 +1,145 @@
+"""Attention over our cache, called by the stock model through the library's `AttentionInterface`.
+
+No mask is registered with `AttentionMaskInterface` on purpose: without one the library builds none
+(`masking_utils._preprocess_mask_arguments`, 4.57 and 5.23), and ours come with the step.
+
+A request's result depends on shapes of its own alone: decode attention runs per block of the cache, whose capacity
+follows from the request's length, one row per request; a chunk runs against its own slot. Query heads that share a
+key head are folded into the query's length, so that keys are never repeated (grouped-query attention,
+arXiv:2305.13245).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface
+
+ATTENTION = "paddock"
+
+
+@dataclass(frozen=True)
+class DecodeGroup:
+    """Decoding requests in one block of the cache: one token each, `offset` and after in the step's tokens.
+
+    Attributes:
+        data: the block, [layers, 2, rows, kv_heads, capacity, head_dim].
+        rows: [n], 0 to n-1.
+        positions: [n], where the new key goes.
+        mask: [n, 1, 1, capacity], 0 up to the position and -inf after it, in the model's dtype.
+    """
+
+    data: Tensor
+    offset: int
+    rows: Tensor
+    positions: Tensor
+    mask: Tensor
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A prefill chunk of one request: tokens [start, start + count) of it, at `offset` in the step's tokens.
+
+    Attributes:
+        data: its slot, [layers, 2, kv_heads, capacity, head_dim].
+        mask: [groups * count, start + count], causal, repeated for the query heads that share a key head.
+    """
+
+    data: Tensor
+    offset: int
+    start: int
+    count: int
+    mask: Tensor
+
+
+@dataclass(frozen=True)
+class StepLayout:
+    """Which of a step's tokens belong to whom."""
+
+    groups: tuple[DecodeGroup, ...]
+    chunks: tuple[Chunk, ...]
+
+
+def decode_mask(positions: Tensor, capacity: int, dtype: torch.dtype) -> Tensor:
+    """Build a `DecodeGroup.mask` from positions [n]."""
+    hidden = torch.arange(capacity, device=positions.device)[None, :] > positions[:, None]
+    mask = torch.zeros(hidden.shape, dtype=dtype, device=positions.device).masked_fill_(hidden, -torch.inf)
+    return mask[:, None, None, :]
+
+
+def chunk_mask(start: int, count: int, groups: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Build a `Chunk.mask`."""
+    keys = torch.arange(start + count, device=device)
+    hidden = keys[None, :] > keys[start:, None]
+    mask = torch.zeros(hidden.shape, dtype=dtype, device=device).masked_fill_(hidden, -torch.inf)
+    return mask.repeat(groups, 1)
+
+
+def register_attention() -> None:
+    """Make `attn_implementation="paddock"` known to the library. Idempotent."""
+    AttentionInterface.register(ATTENTION, paddock_attention)
+
+
+def paddock_attention(
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    paddock_step: StepLayout,
+    scaling: float,
+    **_: Any,
+) -> tuple[Tensor, None]:
+    """Write the step's keys and values into the cache and attend.
+
+    Args:
+        module: the attention layer; its `layer_idx` is used.
+        query: [1, heads, T, head_dim], rotated.
+        key: [1, kv_heads, T, head_dim], rotated; `value` likewise.
+        attention_mask: None.
+
+    Returns:
+        [1, T, heads, head_dim], and None for the weights.
+    """
+    layer: int = module.layer_idx
+    # [T, heads, head_dim] from here on
+    query, key, value = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
+    output = torch.zeros_like(query, memory_format=torch.contiguous_format)
+    for group in paddock_step.groups:
+        _decode(group, layer, query, key, value, scaling, output)
+    for chunk in paddock_step.chunks:
+        _prefill(chunk, layer, query, key, value, scaling, output)
+    return output[None], None
+
+
+def _decode(
+    group: DecodeGroup, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float, output: Tensor
+) -> None:
+    count = len(group.rows)
+    span = slice(group.offset, group.offset + count)
+    keys, values = group.data[layer]  # [rows, kv_heads, capacity, head_dim]
+    keys[group.rows, :, group.positions] = key[span]
+    values[group.rows, :, group.positions] = value[span]
+    folded = query[span].reshape(count, keys.shape[1], -1, keys.shape[3])
+    attended = scaled_dot_product_attention(folded, keys[:count], values[:count], attn_mask=group.mask, scale=scaling)
+    output[span] = attended.reshape(count, -1, keys.shape[3])
+
+
+def _prefill(
+    chunk: Chunk, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float, output: Tensor
+) -> None:
+    span, end = slice(chunk.offset, chunk.offset + chunk.count), chunk.start + chunk.count
+    keys, values = chunk.data[layer]  # [kv_heads, capacity, head_dim]
+    keys[:, chunk.start : end] = key[span].transpose(0, 1)
+    values[:, chunk.start : end] = value[span].transpose(0, 1)
+    kv_heads, head_dim = keys.shape[0], keys.shape[2]
+    folded = query[span].transpose(0, 1).reshape(1, kv_heads, -1, head_dim)
+    attended = scaled_dot_product_attention(
+        folded, keys[None, :, :end], values[None, :, :end], attn_mask=chunk.mask, scale=scaling
+    )
+    output[span] = attended.reshape(-1, chunk.count, head_dim).transpose(0, 1)

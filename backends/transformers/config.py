@@ -1,0 +1,38 @@
+"""Configuration of the Transformers backend. Imports nothing heavy, so that a config can be read anywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(kw_only=True)
+class TransformersConfig:
+    """Structured config (Hydra) of `TransformersBackend`; the fields are its constructor's arguments.
+
+    Attributes:
+        checkpoint: folder with `config.json` and safetensors weights of a `LlamaForCausalLM`.
+        device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
+        dtype: "float32", "bfloat16", "float16", or "auto": float32 on CPU, the checkpoint's own on CUDA.
+        max_concurrency: requests computed at once; more wait, first come, first served.
+        max_batch_tokens: tokens of a step, above which no further prefill chunk joins it. Decoding requests are always
+            in the step, and one chunk is too: so this bounds how long a step holds up those who decode.
+        prefill_chunk: tokens of a prefill chunk. Chunks end at its multiples whatever else runs, so that a prompt is
+            always computed in the same pieces.
+        context_length: prompt and answer together, in tokens; None for the model's own, or what the cache can hold.
+        cache_gib: memory for keys and values, in GiB; None for half of what is free after loading (CUDA: 0.8).
+        num_threads: PyTorch's intra-op threads on CPU, for the process; None leaves PyTorch's choice.
+        packed_linears: on CPU in float32, repack the linear layers for oneDNN: faster, and each row of a product is the
+            same whatever its batch mates. Off: the stock layers.
+    """
+
+    _target_: str = "backends.transformers.backend.TransformersBackend"
+    checkpoint: str = "???"  # OmegaConf's mark for a mandatory value
+    device: str = "auto"
+    dtype: str = "auto"
+    max_concurrency: int = 64
+    max_batch_tokens: int = 512
+    prefill_chunk: int = 128
+    context_length: int | None = None
+    cache_gib: float | None = None
+    num_threads: int | None = None
+    packed_linears: bool = True

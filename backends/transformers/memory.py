@@ -1,0 +1,34 @@
+"""How much memory is free, in bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+_MEMINFO = Path("/proc/meminfo")
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def free_bytes(device: torch.device) -> int:
+    """Tell the memory free for use on a device; on CPU the container's limit (cgroup v2) counts too."""
+    if device.type == "cuda":
+        free, _total = torch.cuda.mem_get_info(device)
+        return int(free)
+    return min(_host_bytes(), _cgroup_bytes())
+
+
+def _host_bytes() -> int:
+    for line in _MEMINFO.read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    raise OSError(f"{_MEMINFO} has no MemAvailable line")
+
+
+def _cgroup_bytes() -> int:
+    try:
+        limit = (_CGROUP / "memory.max").read_text().strip()
+        used = int((_CGROUP / "memory.current").read_text())
+    except OSError:
+        limit, used = "max", 0
+    return 2**63 if limit == "max" else max(0, int(limit) - used)

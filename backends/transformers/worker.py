@@ -1,0 +1,110 @@
+"""The thread that runs PyTorch: the only one, since a second one that has run it halves the speed of both.
+
+Requests and cancellations come in through an inbox; results go out in one call per step. The module imports no
+PyTorch: the thread does, so that this second or two doesn't hold up the event loop either.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from backends.transformers.config import TransformersConfig
+from backends.types import Capabilities, GenerationRequest
+
+if TYPE_CHECKING:
+    from backends.transformers.engine import Emission, Engine
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Where the worker reports; all are called on its thread and must return at once.
+
+    Attributes:
+        loaded: once, when requests may come.
+        emitted: after each step that had something to tell.
+        ended: once, last; with the exception that ended the thread, or None after `stop`.
+    """
+
+    loaded: Callable[[Capabilities], None]
+    emitted: Callable[[list[Emission]], None]
+    ended: Callable[[BaseException | None], None]
+
+
+class Worker:
+    """One engine on one thread. `submit`, `cancel` and `stop` may be called from any thread and never block."""
+
+    def __init__(self, config: TransformersConfig, listener: Listener) -> None:
+        self._config, self._listener = config, listener
+        self._wake = threading.Condition()
+        self._inbox: deque[tuple[int, GenerationRequest | None]] = deque()
+        self._stopping = False
+        # As of the last step; read by other threads.
+        self.running = 0
+        self.waiting = 0
+        self._thread = threading.Thread(target=self._run, name="paddock-transformers", daemon=True)
+
+    def start(self) -> None:
+        """Load, then serve."""
+        self._thread.start()
+
+    def submit(self, ticket: int, request: GenerationRequest) -> None:
+        """Hand a checked request over."""
+        self._put(ticket, request)
+
+    def cancel(self, ticket: int) -> None:
+        """End a request; an emission without content answers when its slot is free, whether or not it had ended."""
+        self._put(ticket, None)
+
+    def stop(self) -> None:
+        """End the thread after the step in progress; what is still running is dropped."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for the thread to be gone: PyTorch aborts a process that exits while one still winds up."""
+        self._thread.join(timeout_s)
+
+    def _put(self, ticket: int, request: GenerationRequest | None) -> None:
+        with self._wake:
+            self._inbox.append((ticket, request))
+            self._wake.notify()
+
+    def _run(self) -> None:
+        failure: BaseException | None = None
+        try:
+            from backends.transformers.assembly import build_engine
+
+            engine, capabilities = build_engine(self._config)
+            self._listener.loaded(capabilities)
+            self._serve(engine)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, those who wait must learn of it
+            failure = error
+        self.running = self.waiting = 0
+        self._listener.ended(failure)
+
+    def _serve(self, engine: Engine) -> None:
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._stopping or self._inbox or engine.running or engine.waiting)
+                if self._stopping:
+                    return
+                inbox = list(self._inbox)
+                self._inbox.clear()
+            emissions: list[Emission] = []
+            for ticket, request in inbox:
+                if request is None:
+                    emissions.append(engine.cancel(ticket))
+                else:
+                    engine.add(ticket, request)
+            emissions += engine.step()
+            self.running, self.waiting = engine.running, engine.waiting
+            if emissions:
+                self._listener.emitted(emissions)

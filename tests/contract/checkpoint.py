@@ -1,0 +1,36 @@
+"""A tiny Llama checkpoint with random weights, for backends that load one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def llama(folder: Path, vocab_size: int, context_length: int) -> Path:
+    """Write the checkpoint, once per folder, and return where it lies. Needs torch, transformers and safetensors.
+
+    The weights are wide enough for distributions with a shape: some peaked, none flat.
+    """
+    path = folder / "llama"
+    if path.exists():
+        return path
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        vocab_size=vocab_size,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=context_length,
+        initializer_range=0.2,
+        tie_word_embeddings=False,
+        bos_token_id=1,
+        eos_token_id=2,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = LlamaForCausalLM(config)
+    model.save_pretrained(path)
+    return path

@@ -1,0 +1,80 @@
+"""The backends under test. To add yours, write a `Subject` and list it in `SUBJECTS`.
+
+A subject builds backends that are not loaded yet, small and quick enough for some two hundred requests: a vocabulary of
+at least 100 ids, a context length of 512 to 4096 tokens, and a step of about a millisecond (neither instant, or nothing
+is left to be cancelled, nor slow). Where it takes a checkpoint, write one into the folder given.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from backends.base import Backend
+from backends.simulator.backend import SimulatorBackend
+from backends.simulator.config import Fault
+from backends.types import Feature
+from tests.contract import checkpoint
+
+VOCAB_SIZE = 512
+CONTEXT_LENGTH = 2048
+SLOTS = 8
+
+
+@dataclass(frozen=True)
+class Subject:
+    """How to build a backend for the suite.
+
+    Attributes:
+        name: of the backend.
+        build: a generator that computes `SLOTS` requests at once, given a folder that lasts as long as the suite.
+        build_broken: a backend whose `load` fails.
+        build_poor: a generator without some features, where there is such a thing.
+        build_classifier: a sequence classifier, where the backend can be one.
+        needs: packages without which its tests are skipped.
+    """
+
+    name: str
+    build: Callable[[Path], Backend]
+    build_broken: Callable[[Path], Backend]
+    build_poor: Callable[[Path], Backend] | None = None
+    build_classifier: Callable[[Path], Backend] | None = None
+    needs: tuple[str, ...] = ()
+
+    def missing(self) -> list[str]:
+        """Return the packages that it needs and that aren't installed."""
+        return [package for package in self.needs if importlib.util.find_spec(package) is None]
+
+
+def _simulator(**settings: object) -> SimulatorBackend:
+    shape = {"vocab_size": VOCAB_SIZE, "last_token_id": VOCAB_SIZE - 1, "context_length": CONTEXT_LENGTH}
+    return SimulatorBackend(**shape, max_concurrency=SLOTS, time_per_token_s=0.001, **settings)  # type: ignore[arg-type]
+
+
+SIMULATOR = Subject(
+    name="simulator",
+    build=lambda folder: _simulator(),
+    build_broken=lambda folder: _simulator(fault=Fault.FAIL_AT_LOAD),
+    build_poor=lambda folder: _simulator(lacking=list(Feature)),
+    build_classifier=lambda folder: _simulator(num_labels=3),
+)
+
+
+def _transformers(model: Path) -> Backend:
+    from backends.transformers.backend import TransformersBackend
+
+    return TransformersBackend(
+        checkpoint=str(model), max_concurrency=SLOTS, device="cpu", cache_gib=0.25, num_threads=1
+    )
+
+
+TRANSFORMERS = Subject(
+    name="transformers",
+    build=lambda folder: _transformers(checkpoint.llama(folder, VOCAB_SIZE, CONTEXT_LENGTH)),
+    build_broken=lambda folder: _transformers(folder / "absent"),
+    needs=("torch", "transformers", "safetensors", "backends.transformers"),
+)
+
+SUBJECTS = [SIMULATOR, TRANSFORMERS]

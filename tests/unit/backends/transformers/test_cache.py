@@ -1,0 +1,82 @@
+"""The cache keeps each request's tokens, however others come, grow and go."""
+
+from __future__ import annotations
+
+import torch
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from backends.transformers.cache import Geometry, KVCache, capacity_for
+
+GEOMETRY = Geometry(layers=2, kv_heads=1, head_dim=2, dtype=torch.float32, device=torch.device("cpu"))
+
+
+def test_capacities():
+    series = [capacity_for(tokens) for tokens in (1, 64, 65, 96, 97, 129, 193, 257, 8193)]
+    assert series == [64, 64, 96, 96, 128, 192, 256, 384, 12288]
+    for tokens in range(65, 3000):
+        assert tokens <= capacity_for(tokens) < 1.5 * tokens
+
+
+def test_bytes_per_token():
+    assert GEOMETRY.bytes_per_token == 2 * 2 * 1 * 2 * 4
+
+
+class CacheMachine(RuleBasedStateMachine):
+    """Leases are opened, filled, moved to shared blocks, grown and released in any order."""
+
+    def __init__(self):
+        super().__init__()
+        self.cache = KVCache(GEOMETRY)
+        self.leases = {}
+        self.opened = 0
+
+    def value(self, ticket, position):
+        return float(ticket * 10000 + position)
+
+    @rule(tokens=st.integers(1, 300))
+    def open(self, tokens):
+        lease = self.cache.open(self.opened, tokens)
+        assert not lease.slot.any()
+        for position in range(tokens):
+            lease.slot[..., position, :] = self.value(self.opened, position)
+        lease.length = tokens
+        self.leases[self.opened] = lease
+        self.opened += 1
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data(), count=st.integers(1, 40))
+    def decode(self, data, count):
+        ticket = data.draw(st.sampled_from(sorted(self.leases)))
+        lease = self.leases[ticket]
+        for _ in range(count):
+            self.cache.make_room(lease)
+            assert lease.block.capacity == capacity_for(lease.length + 1)
+            assert not lease.slot[..., lease.length :, :].isnan().any()
+            lease.slot[..., lease.length, :] = self.value(ticket, lease.length)
+            lease.length += 1
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data())
+    def release(self, data):
+        ticket = data.draw(st.sampled_from(sorted(self.leases)))
+        lease = self.leases.pop(ticket)
+        lease.slot[:] = float("nan")
+        self.cache.release(lease)
+
+    @invariant()
+    def everything_is_where_it_belongs(self):
+        assert self.cache.slots_in_use == len(self.leases)
+        for ticket, lease in self.leases.items():
+            expected = torch.tensor([self.value(ticket, position) for position in range(lease.length)])
+            assert (lease.slot[..., : lease.length, :] == expected[:, None]).all()
+            assert lease.block.leases[lease.row] is lease
+        for block in self.cache.blocks:
+            assert 0 < len(block.leases) <= block.rows
+        if not self.leases:
+            assert self.cache.bytes_allocated == 0
+
+
+TestCache = CacheMachine.TestCase
+TestCache.settings = settings(max_examples=25, stateful_step_count=25, deadline=None, derandomize=True, database=None)

@@ -9,8 +9,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Sequence
 
+from backends.check import check_request, check_windows
 from backends.errors import UnsupportedError
 from backends.types import Capabilities, GenerationRequest, Health, TokenDelta
+
+__all__ = ["Backend", "check_request", "check_windows"]
 
 
 class Backend(ABC):
@@ -49,6 +52,9 @@ class Backend(ABC):
         Closing the generator is cancelling: `aclose()` returns once the request no longer holds its slot or place in
         the queue. Cancelling the task that awaits `__anext__` does the same. A consumer uses `contextlib.aclosing`.
         A slow consumer delays nobody else, and what waits for it is bounded by `max_tokens`.
+
+        What every backend refuses alike is `check_request`'s to say; it is called first. Messages of errors name fields
+        and rules, and never repeat a request's values.
 
         Yields:
             deltas of one or more ids; the ids of a request depend on nothing but the request and the model.

@@ -14,10 +14,9 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 
-from backends.base import Backend
+from backends.base import Backend, check_request, check_windows
 from backends.errors import BackendError, ComputeError, LoadError, UnavailableError, UnsupportedError
 from backends.simulator.answer import Answer
-from backends.simulator.check import check, check_windows
 from backends.simulator.config import Fault
 from backends.simulator.model import CANDIDATES, ToyModel, class_logits
 from backends.types import Capabilities, Feature, GenerationRequest, Health, TokenDelta
@@ -128,7 +127,7 @@ class SimulatorBackend(Backend):
         if not self._capabilities.generates:
             raise UnsupportedError("generate")
         self._refuse_unless_ready()
-        check(request, self._capabilities)
+        check_request(request, self._capabilities)
         ticket = _Ticket(Answer(request, self._model, self._plan(request), self._capabilities.context_length))
         self._waiting.append(ticket)
         self._admit()

@@ -2,7 +2,7 @@
 
 One request's way through the files:
 
-1. `backend.py` checks the request (`validation.py`) and puts it into the worker's inbox; it runs on the event loop.
+1. `backend.py` checks the request (`backends/check.py`) and puts it into the worker's inbox; it runs on the event loop.
 2. `worker.py` is the one thread that runs PyTorch: it loads (`loading.py`), empties the inbox, steps, hands results
    over.
 3. `scheduler.py` admits requests first come, first served, and plans each step: every decode token, then prefill

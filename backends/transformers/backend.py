@@ -10,11 +10,10 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING
 
-from backends.base import Backend
+from backends.base import Backend, check_request
 from backends.errors import LoadError, UnavailableError
 from backends.transformers.config import TransformersConfig
 from backends.transformers.mailbox import Mailbox
-from backends.transformers.validation import check_request
 from backends.transformers.worker import Listener, Worker
 from backends.types import Capabilities, GenerationRequest, Health, TokenDelta
 

@@ -1,4 +1,7 @@
-"""Refusing what can't be computed, before it takes a slot. Nothing here is the simulator's own."""
+"""What every backend refuses alike, before a request takes a slot: part of the contract (`backends/base.py`).
+
+Messages name the field and the rule, never what was given.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from backends.errors import ContextLengthError, InvalidRequestError, Unsupported
 from backends.types import Capabilities, Feature, GenerationRequest, Sampling
 
 
-def check(request: GenerationRequest, capabilities: Capabilities) -> None:
+def check_request(request: GenerationRequest, capabilities: Capabilities) -> None:
     """Accept a request, or say why not.
 
     Raises:
@@ -85,6 +88,7 @@ def _sampling_rules(sampling: Sampling, size: int) -> Iterator[_Rule]:
     yield "sampling.presence_penalty", -2 <= sampling.presence_penalty <= 2, "must be in [-2, 2]"
     yield "sampling.frequency_penalty", -2 <= sampling.frequency_penalty <= 2, "must be in [-2, 2]"
     yield "sampling.logit_bias", _within(bias_ids, size), f"ids must be in [0, {size})"
+    yield "sampling.logit_bias", len(set(bias_ids)) == len(bias_ids), "must hold no id twice"
     yield "sampling.logit_bias", all(-100 <= bias <= 100 for bias in biases), "biases must be in [-100, 100]"
     yield "sampling.temperature", isfinite(temperature) and temperature >= 0, "must be at least 0"
     yield "sampling.top_k", sampling.top_k >= 0, "must be at least 0"

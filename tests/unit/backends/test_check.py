@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import pytest
 
+from backends.base import check_request
 from backends.errors import InvalidRequestError
-from backends.transformers.validation import check_request
-from backends.types import Capabilities, Feature
-from tests.unit.backends.transformers.driver import request
+from backends.types import Capabilities, Feature, GenerationRequest, Sampling
 
 CAPABILITIES = Capabilities(
     context_length=100, vocab_size=300, max_concurrency=1, features=frozenset(Feature), max_logprobs=20
 )
+
+
+def request(ids=(11, 7), max_tokens=24, **fields):
+    sampling = {name: fields.pop(name) for name in Sampling.__dataclass_fields__ if name in fields}
+    settings = Sampling(**{"seed": 0, **sampling})
+    return GenerationRequest(prompt=tuple(ids), max_tokens=max_tokens, sampling=settings, **fields)
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,8 @@ $(VENV)/.run-stamp: $(VENV)/pyvenv.cfg pyproject.toml requirements.lock
 $(VENV)/.dev-stamp: $(VENV)/.run-stamp
 	@echo 'Installing the development tools into $(VENV) (once)'
 	@$(install) --editable '.[transformers,dev]'
+	@if command -v npm >/dev/null; then npm install --prefix $(VENV)/grpc-js --no-fund --no-audit --no-save --silent \
+		@grpc/grpc-js@1.14.7 @grpc/proto-loader@0.8.1; fi # a client that isn't ours, for tests/e2e; skipped without
 	@touch $@
 
 $(VENV)/.proto-stamp: $(VENV)/pyvenv.cfg protos/requirements.txt

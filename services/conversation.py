@@ -14,6 +14,7 @@ from services.errors import FeatureUnsupportedError
 from services.model import Loaded, ServedModel
 
 _MAX_MESSAGES = 4096
+_MAX_PARTS = 16_384
 _MAX_TOOLS = 128
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NAME_RULE = "is not 1 to 64 characters of A-Z a-z 0-9 _ -"
@@ -40,6 +41,9 @@ def encode_chat(chat: chat_pb2.Chat, path: str, model: ServedModel, loaded: Load
     if not checks.require(
         1 <= count <= _MAX_MESSAGES, f"{path}.messages", f"{count} messages are not in [1, {_MAX_MESSAGES}]"
     ):
+        return EncodedPrompt([], 0)
+    parts = sum(len(message.content) for message in chat.messages)
+    if not checks.require(parts <= _MAX_PARTS, f"{path}.messages", f"{parts} content parts; at most {_MAX_PARTS}"):
         return EncodedPrompt([], 0)
     messages = [
         _message(message, f"{path}.messages[{index}]", index, checks) for index, message in enumerate(chat.messages)

@@ -20,6 +20,9 @@ from services.status import DETAILS_KEY, to_status
 REQUEST_ID_KEY = "x-request-id"
 SERVICE = "paddock.v1.InferenceService"
 
+_DISCOVERY = ("ListModels", "GetModel")
+"""Methods that a draining server still answers."""
+
 _log = logging.getLogger(__name__)
 _request_id: ContextVar[str] = ContextVar("request_id")
 _Behavior = Callable[[Any, Any], Awaitable[Any]]
@@ -40,7 +43,7 @@ class Edge(grpc.aio.ServerInterceptor):
         self._draining = False
 
     def drain(self) -> None:
-        """Refuse new calls from now on."""
+        """Refuse new calls from now on, but those that ask how it goes."""
         self._draining = True
 
     async def idle(self) -> None:
@@ -68,11 +71,15 @@ class Edge(grpc.aio.ServerInterceptor):
         )
 
     def _wrap(self, behavior: _Behavior, parse: Callable[[bytes], Any], method: str) -> _Behavior:
+        told_while_draining = method.rpartition("/")[2] in _DISCOVERY
+
         async def handle(request: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             call_id = _call_id(context)
             _request_id.set(call_id)
             await context.send_initial_metadata(((REQUEST_ID_KEY, call_id),))
             try:
+                if self._draining and not told_while_draining:
+                    raise DrainingError
                 return await self._count(behavior, _parsed(parse, request), context)
             except Exception as error:  # noqa: BLE001 - every error becomes a status
                 code, status = to_status(error, call_id)
@@ -83,8 +90,6 @@ class Edge(grpc.aio.ServerInterceptor):
         return handle
 
     async def _count(self, behavior: _Behavior, request: Any, context: Any) -> Any:
-        if self._draining:
-            raise DrainingError
         self._active += 1
         self._idle.clear()
         try:

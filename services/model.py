@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
 import hydra.utils
 
@@ -136,6 +135,11 @@ class ServedModel:
             chat = self._chat(tokenizer)
             self.backend = self._make_backend(folder)
             capabilities = await self.backend.load()
+            if tokenizer.vocab_size > capabilities.vocab_size:
+                raise ConfigError(
+                    f"{key}: its tokenizer has ids up to {tokenizer.vocab_size - 1} where the backend knows "
+                    f"{capabilities.vocab_size}; use the tokenizer that belongs to the weights"
+                )
             self._loaded = Loaded(
                 tokenizer,
                 chat,

@@ -7,14 +7,14 @@ import logging
 
 import grpc
 import grpc.aio
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1._async import HealthServicer
+from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from paddock.v1 import inference_pb2, inference_pb2_grpc
 from services.config import PaddockConfig, ServerConfig
 from services.edge import SERVICE, Edge
 from services.errors import ConfigError
+from services.health import HealthServicer
 from services.inference import InferenceServicer
 from services.model import ServedModel, ServedModels, State
 
@@ -22,8 +22,6 @@ _HEALTH_POLL_S = 0.5
 _STOP_GRACE_S = 0.5
 """Seconds for calls that have ended to get their status out."""
 
-_SERVING = health_pb2.HealthCheckResponse.SERVING
-_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _log = logging.getLogger(__name__)
 
 
@@ -64,7 +62,7 @@ class Server:
             names = (service, "grpc.health.v1.Health", reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, server)
         self.address = _bind(server, self._config.address)
-        await self._report_health()
+        self._report_health()
         await server.start()
         self._grpc = server
         self._watcher = asyncio.get_running_loop().create_task(self._watch_health())
@@ -77,7 +75,7 @@ class Server:
         """
         for model in self.models.all:
             await model.load()
-        await self._report_health()
+        self._report_health()
 
     async def stop(self) -> None:
         """NOT_SERVING, drain within `drain_s`, close the backends, close the server."""
@@ -87,7 +85,7 @@ class Server:
             model.drain()
         if self._watcher is not None:
             self._watcher.cancel()
-        await self._report_health()
+        self._report_health()
         self._edge.drain()
         _log.info("draining, for at most %g s", self._config.drain_s)
         try:
@@ -95,6 +93,7 @@ class Server:
         except asyncio.TimeoutError:
             _log.warning("calls were still going on after %g s and are ended", self._config.drain_s)
         await asyncio.gather(*(self._close(model) for model in self.models.all))
+        self._health.end()
         await self._grpc.stop(_STOP_GRACE_S)
         _log.info("stopped")
 
@@ -103,19 +102,18 @@ class Server:
             await asyncio.wait_for(model.close(), self._config.close_s)
         except asyncio.TimeoutError:
             _log.warning("model %s did not close within %g s", model.name, self._config.close_s)
-        except Exception:
+        except Exception:  # noqa: BLE001 - the other models are to be closed too
             _log.exception("model %s did not close", model.name)
 
     async def _watch_health(self) -> None:
         while True:
             await asyncio.sleep(_HEALTH_POLL_S)
-            await self._report_health()
+            self._report_health()
 
-    async def _report_health(self) -> None:
+    def _report_health(self) -> None:
         ready = {model.name: model.state is State.READY for model in self.models.all}
         all_ready = all(ready.values())
-        for name, serving in {**ready, "": all_ready, SERVICE: all_ready}.items():
-            await self._health.set(name, _SERVING if serving else _NOT_SERVING)
+        self._health.set({**ready, "": all_ready, SERVICE: all_ready})
 
 
 def _bind(server: grpc.aio.Server, address: str) -> str:

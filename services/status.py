@@ -16,6 +16,7 @@ from backends.errors import (
     UnavailableError,
     UnsupportedError,
 )
+from paddock.v1.error_pb2 import ErrorReason as Reason
 from services.errors import (
     DeadlineTooShortError,
     DrainingError,
@@ -38,9 +39,11 @@ Code = grpc.StatusCode
 Details = Iterable[Message]
 
 
-def _info(reason: str, metadata: Mapping[str, object] | None = None) -> error_details_pb2.ErrorInfo:
+def _info(reason: Reason, metadata: Mapping[str, object] | None = None) -> error_details_pb2.ErrorInfo:
     values = {key: str(value) for key, value in (metadata or {}).items()}
-    return error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=values)
+    return error_details_pb2.ErrorInfo(
+        reason=Reason.Name(reason).removeprefix("ERROR_REASON_"), domain=DOMAIN, metadata=values
+    )
 
 
 def _retry(seconds: float) -> error_details_pb2.RetryInfo:
@@ -58,7 +61,7 @@ def _bad_request(violations: Iterable[Violation]) -> error_details_pb2.BadReques
 
 def _too_long(error: PromptTooLongError | ContextLengthError, violation: Violation) -> Details:
     metadata = {"prompt_tokens": error.prompt_tokens, "limit": error.limit}
-    return [_bad_request([violation]), _info("CONTEXT_LENGTH_EXCEEDED", metadata)]
+    return [_bad_request([violation]), _info(Reason.ERROR_REASON_CONTEXT_LENGTH_EXCEEDED, metadata)]
 
 
 Row = tuple[type[Exception], Code, Callable[..., Details]]
@@ -71,33 +74,41 @@ TABLE: tuple[Row, ...] = (
     (
         ModelNotFoundError,
         Code.NOT_FOUND,
-        lambda e: [_info("MODEL_NOT_FOUND", {"model": e.model, "served": ",".join(e.served)})],
+        lambda e: [_info(Reason.ERROR_REASON_MODEL_NOT_FOUND, {"model": e.model, "served": ",".join(e.served)})],
     ),
     (
         FeatureUnsupportedError,
         Code.UNIMPLEMENTED,
-        lambda e: [_info("FEATURE_UNSUPPORTED", {"feature": e.feature, "model": e.model})],
+        lambda e: [_info(Reason.ERROR_REASON_FEATURE_UNSUPPORTED, {"feature": e.feature, "model": e.model})],
     ),
     (
         UnsupportedError,
         Code.UNIMPLEMENTED,
-        lambda e: [_info("FEATURE_UNSUPPORTED", {"feature": e.feature})],
+        lambda e: [_info(Reason.ERROR_REASON_FEATURE_UNSUPPORTED, {"feature": e.feature})],
     ),
     (
         ModelUnavailableError,
         Code.UNAVAILABLE,
-        lambda e: [_info("MODEL_UNAVAILABLE", {"model": e.model}), _retry(e.retry_after_s)],
+        lambda e: [_info(Reason.ERROR_REASON_MODEL_UNAVAILABLE, {"model": e.model}), _retry(e.retry_after_s)],
     ),
-    (UnavailableError, Code.UNAVAILABLE, lambda e: [_info("MODEL_UNAVAILABLE"), _retry(RETRY_ELSEWHERE_S)]),
-    (DrainingError, Code.UNAVAILABLE, lambda e: [_info("SERVER_DRAINING"), _retry(RETRY_ELSEWHERE_S)]),
+    (
+        UnavailableError,
+        Code.UNAVAILABLE,
+        lambda e: [_info(Reason.ERROR_REASON_MODEL_UNAVAILABLE), _retry(RETRY_ELSEWHERE_S)],
+    ),
+    (
+        DrainingError,
+        Code.UNAVAILABLE,
+        lambda e: [_info(Reason.ERROR_REASON_SERVER_DRAINING), _retry(RETRY_ELSEWHERE_S)],
+    ),
     (
         QueueFullError,
         Code.RESOURCE_EXHAUSTED,
-        lambda e: [_info("QUEUE_FULL", {"model": e.model}), _retry(e.retry_after_s)],
+        lambda e: [_info(Reason.ERROR_REASON_QUEUE_FULL, {"model": e.model}), _retry(e.retry_after_s)],
     ),
-    (DeadlineTooShortError, Code.DEADLINE_EXCEEDED, lambda e: [_info("DEADLINE_TOO_SHORT")]),
-    (ReaderStalledError, Code.CANCELLED, lambda e: [_info("READER_STALLED")]),
-    (ComputeError, Code.INTERNAL, lambda e: [_info("COMPUTATION_FAILED")]),
+    (DeadlineTooShortError, Code.DEADLINE_EXCEEDED, lambda e: [_info(Reason.ERROR_REASON_DEADLINE_TOO_SHORT)]),
+    (ReaderStalledError, Code.CANCELLED, lambda e: [_info(Reason.ERROR_REASON_READER_STALLED)]),
+    (ComputeError, Code.INTERNAL, lambda e: [_info(Reason.ERROR_REASON_COMPUTATION_FAILED)]),
 )
 """Rows are tried in order, so a subclass stands before its base."""
 

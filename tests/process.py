@@ -88,17 +88,19 @@ class Process:
 @asynccontextmanager
 async def paddock(*arguments: str, **environment: str) -> AsyncIterator[Process]:
     """Run `paddock serve` on a free port, and kill it at the end if it still runs."""
+    if not any(argument.startswith("server.address=") for argument in arguments):
+        arguments = ("server.address=127.0.0.1:0", *arguments)
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "services.cli",
         "serve",
-        *(arguments if any(a.startswith("server.address=") for a in arguments) else ("server.address=127.0.0.1:0", *arguments)),
+        *arguments,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         cwd=Path(__file__).parents[1],
         env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
-    )  # fmt: skip
+    )
     running = Process(process)
     try:
         yield running

@@ -37,7 +37,7 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     """Wait for what nothing announces."""
 
     async def poll() -> None:
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 - a poll is all that there is
             await asyncio.sleep(0.01)
 
     await soon(poll())

@@ -19,7 +19,7 @@ SHAPES = {
     "many partial matches": {
         "strings": ["aX", "eX", "iX", "oX", "sX", "tX", "tiX", "\ufffdX", " X"], "n": 2, "temperature": 1.5, "seed": 6
     },
-    "min tokens": {"min_tokens": 20, "stop_ids": list(range(0, 64)), "temperature": 1.0, "seed": 1},
+    "min tokens": {"min_tokens": 20, "stop_ids": list(range(64)), "temperature": 1.0, "seed": 1},
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Every row of the table in error.proto, from a real client: code, message and details, and nothing that should stay in."""
+"""Every row of the table in error.proto, from a real client: code, message, details, and nothing that is to stay in."""
 
 from __future__ import annotations
 
@@ -327,7 +327,7 @@ BACKEND_ERRORS = [
 ]
 
 
-@pytest.mark.parametrize("error, code, reason", BACKEND_ERRORS, ids=lambda v: getattr(v, "__class__", v).__name__)
+@pytest.mark.parametrize(("error", "code", "reason"), BACKEND_ERRORS, ids=lambda v: getattr(v, "__class__", v).__name__)
 @pytest.mark.parametrize("after", [0, 3])
 async def test_what_a_backend_raises(checkpoint, error, code, reason, after):
     async with serving(model_config(checkpoint), backend=ScriptedBackend(failing(error, after))) as rig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.metadata
 import time
 
 import grpc
@@ -162,9 +163,12 @@ async def test_stopping_lets_streams_finish_and_refuses_new_calls(checkpoint):
             assert failed.reason == "SERVER_DRAINING"
             assert failed.retry_s
         assert await rig.serving(SERVICE) == "NOT_SERVING"
+        draining = await rig.model()
+        assert (draining.state, draining.load.running) == (model_pb2.MODEL_STATE_DRAINING, 5)
 
-        ends = [[event async for event in _events(call)][-1] for call in calls]
-        assert all(end.HasField("completed") for end in ends)
+        for call in calls:
+            events = [event async for event in _events(call)]
+            assert events[-1].HasField("completed")
         started = time.monotonic()
         await soon(stopping)
         assert time.monotonic() - started < 3, "it stops when the last stream ends, not when drain_s is over"
@@ -229,6 +233,18 @@ async def test_a_failed_load_is_told_and_closed(checkpoint, error):
         assert (await failure(rig.generate(request()))).reason == "MODEL_UNAVAILABLE"
         assert await rig.serving("") == "NOT_SERVING"
     assert backend.closed
+
+
+async def test_a_tokenizer_that_knows_more_ids_than_the_backend_is_refused(checkpoint):
+    backend = simulator(vocab_size=500, last_token_id=400)
+    async with serving(model_config(checkpoint, backend), load=False) as rig:
+        with pytest.raises(ConfigError, match=r"models\.sim\.checkpoint: its tokenizer"):
+            await soon(rig.server.load())
+
+
+async def test_the_server_tells_its_version(rig):
+    listed = await soon(rig.stub.ListModels(model_pb2.ListModelsRequest()))
+    assert listed.server_version == importlib.metadata.version("paddock")
 
 
 async def test_stopping_twice_and_without_a_start(checkpoint):

@@ -52,7 +52,7 @@ NOISE = [
 async def test_nonsense_on_the_port(rig):
     host, _, port = rig.server.address.rpartition(":")
     for noise in NOISE:
-        reader, writer = await soon(asyncio.open_connection(host, int(port)))
+        _, writer = await soon(asyncio.open_connection(host, int(port)))
         writer.write(noise)
         await writer.drain()
         assert (await rig.generate(request())).outputs[0].text

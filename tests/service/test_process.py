@@ -27,11 +27,6 @@ def long_request(tokens: int = 30):
     return request(model=MODEL, max_tokens=tokens)
 
 
-async def until_load(client: Client, running: int) -> None:
-    while (await client.load(MODEL))[0] != running:
-        await asyncio.sleep(0.02)
-
-
 async def text_of(call) -> tuple[str, bool]:
     """Read a stream to its end: its text, and whether it was completed."""
     text, completed = "", False

@@ -161,6 +161,25 @@ def test_any_bytes_are_planned_or_refused(served):
     check()
 
 
+def test_the_content_parts_of_a_chat_are_bounded(served):
+    model, loaded = served()
+    request = generate_pb2.GenerateRequest()
+    message = request.chat.messages.add(role=2)
+    message.content.extend([message.content.add(text="x")] * 16_384)
+    with pytest.raises(InvalidArgumentError, match="16385 content parts"):
+        requests.plan(request, model, loaded)
+
+
+def test_a_json_part_is_json(served):
+    model, loaded = served()
+    request = generate_pb2.GenerateRequest()
+    request.chat.messages.add(role=2).content.add(text="x")
+    request.chat.messages.add(role=4).content.add(json="{")
+    with pytest.raises(InvalidArgumentError) as caught:
+        requests.plan(request, model, loaded)
+    assert [violation.field for violation in caught.value.violations] == ["chat.messages[1].content[0].json"]
+
+
 def test_a_seed_of_an_output_stays_in_range(served):
     model, loaded = served()
     planned = requests.plan(request(n=3, sampling=generate_pb2.Sampling(seed=2**64 - 1)), model, loaded)

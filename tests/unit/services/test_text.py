@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -37,11 +39,11 @@ SPLIT = st.tuples(st.text(FEW, max_size=8).map(str.encode), st.lists(st.integers
 def split(whole: bytes, at: list[int]) -> list[bytes]:
     """Cut bytes anywhere, as BPE does."""
     marks = sorted({0, len(whole), *(mark % (len(whole) + 1) for mark in at)})
-    return [whole[start:end] for start, end in zip(marks, marks[1:], strict=False)]
+    return [whole[start:end] for start, end in itertools.pairwise(marks)]
 
 
 PIECES = st.lists(
-    st.one_of(SPLIT.map(lambda parts: split(*parts)), CHUNK.map(lambda c: [c]), BYTES.map(lambda b: [b]), st.just([None])),
+    st.one_of(SPLIT.map(lambda parts: split(*parts)), CHUNK.map(lambda c: [c]), BYTES.map(lambda b: [b]), st.just([None])),  # noqa: E501
     max_size=8,
 ).map(lambda groups: [piece for group in groups for piece in group])  # fmt: skip
 STOPS = st.lists(st.text(FEW + "\ufffd", min_size=1, max_size=4), max_size=4)
@@ -106,17 +108,16 @@ def test_text_joined_is_the_text_decoded_at_once(pieces, marks, stops, include):
 def test_what_may_be_a_match_is_held_and_no_more(pieces, stops, include):
     tokenizer = Pieces(pieces)
     stream = TextStream(tokenizer, stops, include)
-    text, released, read = "", [], 0
+    text, released = "", []
 
     for token_id in range(len(pieces)):
         piece = stream.push([token_id])
         text += piece.text
         released += piece.token_ids
-        read += 1
         if stream.stopped():
             return
         assert text == tokenizer.whole(range(len(released))), "ids always say exactly which text is held"
-        held = tokenizer.whole(range(len(released), read))
+        held = tokenizer.whole(range(len(released), token_id + 1))
         if not partial(text + held, stops) and "\ufffd" not in held:
             assert not held, "nothing is held without a reason"
 

@@ -1,0 +1,65 @@
+"""The standard health service (grpc.health.v1).
+
+grpcio-health-checking has one, but there a watcher that does not read holds up every change of state, the stop
+included, and a watch can't be ended but by cancelling it, for which gRPC prints a traceback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+_Response = health_pb2.HealthCheckResponse
+
+
+class HealthServicer(health_pb2_grpc.HealthServicer):
+    """Tells which services are serving."""
+
+    def __init__(self) -> None:
+        self._serving: dict[str, bool] = {}
+        self._changed = asyncio.Event()
+        self._ended = False
+
+    def set(self, serving: dict[str, bool]) -> None:
+        """Replace what is known of all services."""
+        if serving != self._serving:
+            self._serving = serving
+            self._announce()
+
+    def end(self) -> None:
+        """End all watches."""
+        self._ended = True
+        self._announce()
+
+    async def Check(  # noqa: N802 - the RPC's name
+        self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> health_pb2.HealthCheckResponse:
+        """Tell the state of a service."""
+        if request.service not in self._serving:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such service")
+        return self._response(request.service)
+
+    async def Watch(  # noqa: N802 - writes by itself
+        self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> None:
+        """Tell the state of a service, now and whenever it changes."""
+        told = None
+        while not self._ended:
+            changed, response = self._changed, self._response(request.service)
+            if response != told:
+                await context.write(response)
+                told = response
+            await changed.wait()
+
+    def _announce(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _response(self, service: str) -> health_pb2.HealthCheckResponse:
+        if service not in self._serving:
+            return _Response(status=_Response.SERVICE_UNKNOWN)
+        return _Response(status=_Response.SERVING if self._serving[service] else _Response.NOT_SERVING)

@@ -87,6 +87,7 @@ class Message:
         role: "system", "user", "assistant" or "tool".
         content: its text.
         tool_calls: what the assistant called.
+        end_of_message: the assistant's message ended with `<|eom_id|>`: it waits for a tool's result.
         is_json: a tool's result is a JSON value, to be written as it is; without it, `hf` writes it as a JSON string.
     """
 
@@ -94,6 +95,7 @@ class Message:
     content: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     is_json: bool = False
+    end_of_message: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ class ChatEncoder:
     def __post_init__(self) -> None:
         self.layout = Layout(self.layout)
         self._control = self.tokenizer.control_ids
-        missing = {BEGIN_OF_TEXT, START_HEADER, END_HEADER, END_OF_TURN} - self._control.keys()
+        missing = {BEGIN_OF_TEXT, START_HEADER, END_HEADER, END_OF_TURN, END_OF_MESSAGE} - self._control.keys()
         if missing:
             raise ChatError("layout", f"the tokenizer lacks {', '.join(sorted(missing))}")
 
@@ -156,6 +158,10 @@ def _header(role: str) -> tuple[_Control, str, _Control]:
     return _Control(START_HEADER), role, _Control(END_HEADER)
 
 
+def _end(message: Message) -> _Control:
+    return _Control(END_OF_MESSAGE if message.end_of_message else END_OF_TURN)
+
+
 def _hf_segments(messages: Sequence[Message], tools: Sequence[Tool], today: datetime.date) -> Iterator[_Control | str]:
     system, rest = "", list(messages)
     if rest and rest[0].role == "system":
@@ -177,7 +183,7 @@ def _hf_segments(messages: Sequence[Message], tools: Sequence[Tool], today: date
     for index, message in enumerate(rest, offset):
         yield from _header("ipython" if message.role == "tool" else message.role)
         yield "\n\n" + _hf_content(message, index)
-        yield _Control(END_OF_TURN)
+        yield _end(message)
     yield from _header("assistant")
     yield "\n\n"
 
@@ -203,6 +209,6 @@ def _meta_segments(messages: Sequence[Message], tools: Sequence[Tool]) -> Iterat
         yield from _header("ipython" if message.role == "tool" else message.role)
         yield "\n\n"
         yield message.content
-        yield _Control(END_OF_TURN)
+        yield _end(message)
     yield from _header("assistant")
     yield "\n\n"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from services.errors import ConfigError
 
@@ -17,6 +21,29 @@ _FETCHED = ["*.json", "*.safetensors", "*.jinja"]
 """What is fetched from a hub: no pickles, no code."""
 
 _log = logging.getLogger(__name__)
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+async def in_daemon_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """Run a function like `asyncio.to_thread`, on a thread that the end of the loop and of the process don't wait for.
+
+    Cancelling returns at once; the thread goes on, and its outcome is dropped.
+    """
+    outcome: Future[_T] = Future()
+    outcome.set_running_or_notify_cancel()  # from here on a cancelled await can't cancel it under the thread
+
+    def run() -> None:
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the one who waits must learn of it
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(result)
+
+    threading.Thread(target=run, name="paddock-checkpoint", daemon=True).start()
+    return await asyncio.wrap_future(outcome)
 
 
 def resolve(checkpoint: str, revision: str | None, key: str) -> Path:

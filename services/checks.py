@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from services.errors import InvalidArgumentError, Violation
 
 _MAX_VIOLATIONS = 16
-_MAX_TEXT_BYTES = 16 * 2**20
+_MAX_TEXT_BYTES = 4 * 2**20
 
 
 class Checks:

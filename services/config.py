@@ -85,7 +85,7 @@ class ServerConfig:
         reflection: answer `grpc.reflection`.
         max_request_bytes: of one message from a client.
         max_response_bytes: of one message to a client.
-        max_concurrent_rpcs: calls in progress, of all kinds; past it RESOURCE_EXHAUSTED.
+        max_concurrent_rpcs: calls handled at once, of all kinds; past it RESOURCE_EXHAUSTED.
         keepalive_s: seconds between pings on a silent connection.
         keepalive_timeout_s: seconds to wait for the answer.
         max_connection_age_s: seconds after which a connection is asked to reconnect, so that load spreads.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime
-import json
 import re
 from typing import Any
 
+from llama import strict_json
 from llama.chat import ChatError, EncodedPrompt, Layout, Message, Tool, ToolCall
 from paddock.v1 import chat_pb2
 from services.checks import Checks, check_text
@@ -16,6 +16,8 @@ from services.model import Loaded, ServedModel
 _MAX_MESSAGES = 4096
 _MAX_PARTS = 16_384
 _MAX_TOOLS = 128
+_MAX_SCHEMA = 64 * 1024
+_MAX_SCHEMAS = 256 * 1024
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NAME_RULE = "is not 1 to 64 characters of A-Z a-z 0-9 _ -"
 
@@ -28,7 +30,7 @@ _ROLES = {
 
 
 def encode_chat(chat: chat_pb2.Chat, path: str, model: ServedModel, loaded: Loaded, checks: Checks) -> EncodedPrompt:
-    """Encode a conversation; `path` is its field's, for violations.
+    """Encode a conversation; `path` is its field's, for violations. Its date is `told_date`'s.
 
     Raises:
         FeatureUnsupportedError: the model takes no conversations, or lacks what this one holds.
@@ -37,7 +39,7 @@ def encode_chat(chat: chat_pb2.Chat, path: str, model: ServedModel, loaded: Load
         raise FeatureUnsupportedError("chat", model.name)
     tools = _tools(chat, path, model, loaded.chat.layout, checks)
     count = len(chat.messages)
-    today = _date(chat, path, model, checks)
+    today = told_date(chat, path, model, checks)
     if not checks.require(
         1 <= count <= _MAX_MESSAGES, f"{path}.messages", f"{count} messages are not in [1, {_MAX_MESSAGES}]"
     ):
@@ -57,7 +59,8 @@ def encode_chat(chat: chat_pb2.Chat, path: str, model: ServedModel, loaded: Load
         return EncodedPrompt([], 0)
 
 
-def _date(chat: chat_pb2.Chat, path: str, model: ServedModel, checks: Checks) -> datetime.date:
+def told_date(chat: chat_pb2.Chat, path: str, model: ServedModel, checks: Checks) -> datetime.date:
+    """Give the date that the model is told."""
     if chat.HasField("date"):
         try:
             if re.fullmatch(r"\d{4}-\d\d-\d\d", chat.date):
@@ -80,6 +83,9 @@ def _message(message: chat_pb2.Message, path: str, index: int, checks: Checks) -
     )
     is_assistant = message.role == chat_pb2.ROLE_ASSISTANT
     ok &= checks.require(is_assistant or not message.tool_calls, f"{path}.tool_calls", "belong to ROLE_ASSISTANT only")
+    ok &= checks.require(
+        is_assistant or not message.end_of_message, f"{path}.end_of_message", "belongs to ROLE_ASSISTANT only"
+    )
     calls = [_tool_call(c, f"{path}.tool_calls[{i}]", checks) for i, c in enumerate(message.tool_calls)]
     ok &= None not in calls
     texts = []
@@ -96,12 +102,16 @@ def _message(message: chat_pb2.Message, path: str, index: int, checks: Checks) -
         return None
     is_json = any(part.WhichOneof("kind") == "json" for part in message.content)
     ok = checks.require(not is_json or len(texts) == 1, f"{path}.content", "a json part must be the only one")
-    return Message(role, "".join(texts), tuple(call for call in calls if call is not None), is_json)
+    return Message(
+        role, "".join(texts), tuple(call for call in calls if call is not None), is_json, message.end_of_message
+    )
 
 
-def reads_calls(chat: chat_pb2.Chat) -> bool:
-    """Tell whether a conversation has tools that the model may call."""
-    return bool(chat.tools) and chat.tool_choice.mode != chat_pb2.TOOL_MODE_NONE
+def callable_tools(chat: chat_pb2.Chat) -> frozenset[str]:
+    """Name the functions that the model may call."""
+    if chat.tool_choice.mode == chat_pb2.TOOL_MODE_NONE:
+        return frozenset()
+    return frozenset(tool.function.name for tool in chat.tools)
 
 
 def _tools(chat: chat_pb2.Chat, path: str, model: ServedModel, layout: Layout, checks: Checks) -> list[Tool]:
@@ -115,11 +125,16 @@ def _tools(chat: chat_pb2.Chat, path: str, model: ServedModel, layout: Layout, c
     choice = chat.tool_choice
     if choice.WhichOneof("kind") == "function_name" or choice.mode == chat_pb2.TOOL_MODE_REQUIRED:
         raise FeatureUnsupportedError("tool_choice", model.name)
+    known = choice.mode in (chat_pb2.TOOL_MODE_UNSPECIFIED, chat_pb2.TOOL_MODE_AUTO, chat_pb2.TOOL_MODE_NONE)
+    checks.require(known, f"{path}.tool_choice.mode", "is none of the modes")
+    size = sum(len(tool.function.parameters_json) for tool in chat.tools)
+    if not checks.require(size <= _MAX_SCHEMAS, f"{path}.tools", f"schemas of more than {_MAX_SCHEMAS} characters"):
+        return []
     checks.require(len(chat.tools) <= _MAX_TOOLS, f"{path}.tools", f"more than {_MAX_TOOLS}")
     names = [tool.function.name for tool in chat.tools]
     checks.require(len(set(names)) == len(names), f"{path}.tools", "two have the same name")
     tools = [_tool(tool, f"{path}.tools[{index}]", checks) for index, tool in enumerate(chat.tools)]
-    return [tool for tool in tools if tool is not None] if reads_calls(chat) else []
+    return [tool for tool in tools if tool is not None] if callable_tools(chat) else []
 
 
 def _tool(tool: chat_pb2.Tool, path: str, checks: Checks) -> Tool | None:
@@ -139,15 +154,18 @@ def _tool_call(call: chat_pb2.ToolCall, path: str, checks: Checks) -> ToolCall |
 
 def _is_json(text: str) -> bool:
     try:
-        json.loads(text)
-    except (ValueError, RecursionError):
+        strict_json.loads(text)
+    except ValueError:
         return False
     return True
 
 
 def _json_object(text: str, field: str, checks: Checks) -> dict[str, Any] | None:
+    if not checks.require(len(text) <= _MAX_SCHEMA, field, f"is longer than {_MAX_SCHEMA} characters"):
+        return None
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = strict_json.loads(text)
+    except ValueError:
         value = None
-    return value if checks.require(isinstance(value, dict), field, "is no JSON object") else None
+    rule = f"is no JSON object of at most {strict_json.MAX_DEPTH} levels"
+    return value if checks.require(isinstance(value, dict), field, rule) else None

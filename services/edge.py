@@ -14,7 +14,7 @@ import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError
 
-from services.errors import DrainingError, InvalidArgumentError, Violation
+from services.errors import DrainingError, InvalidArgumentError, OverloadedError, Violation
 from services.status import DETAILS_KEY, to_status
 
 REQUEST_ID_KEY = "x-request-id"
@@ -36,7 +36,9 @@ def request_id() -> str:
 class Edge(grpc.aio.ServerInterceptor):
     """Wraps the handlers of `InferenceService`; health and reflection pass as they are."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_calls: int) -> None:
+        """Take how many calls may be handled at once. A call that only waits for its reader is no longer handled."""
+        self._max_calls = max_calls
         self._active = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -90,6 +92,8 @@ class Edge(grpc.aio.ServerInterceptor):
         return handle
 
     async def _count(self, behavior: _Behavior, request: Any, context: Any) -> Any:
+        if self._active >= self._max_calls:
+            raise OverloadedError
         self._active += 1
         self._idle.clear()
         try:

@@ -8,6 +8,7 @@
     ├── FeatureUnsupportedError   the model lacks what the request needs
     ├── ModelUnavailableError     it is loading or has failed
     ├── DrainingError             the server is shutting down
+    ├── OverloadedError           the server handles as many calls as it may
     ├── QueueFullError            too many requests wait already
     ├── DeadlineTooShortError     the deadline came before a first token
     └── ReaderStalledError        the client stopped reading
@@ -102,6 +103,13 @@ class DrainingError(ServiceError):
 
     def __init__(self) -> None:
         super().__init__("the server is shutting down")
+
+
+class OverloadedError(ServiceError):
+    """The server handles as many calls as it may."""
+
+    def __init__(self) -> None:
+        super().__init__("the server handles as many calls as it may")
 
 
 class QueueFullError(ServiceError):

@@ -41,6 +41,7 @@ class CallMade:
 
     index: int
     call: ToolCall
+    call_id: str
     piece: Piece
 
 

@@ -7,6 +7,7 @@ last looked. The tasks belong to `run`, and end when its generator is closed.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -32,10 +33,15 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """What an output already has, and whether that is all of it."""
+    """What an output already has; `completion_tokens` is its count where that is all of it, else None."""
 
     token_ids: tuple[int, ...] = ()
-    finished: bool = False
+    completion_tokens: int | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing more to come."""
+        return self.completion_tokens is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +53,8 @@ class Plan:
         neutralized: places where the input spelled a control token.
         sampling: of output 0; output i has seed + i.
         stop_token_ids: the request's and, unless ignored, the model's.
-        reads_calls: whether answers may be calls of tools.
+        tools: names of the functions that answers may call.
+        date: told to the model, as YYYY-MM-DD; None where it is told none.
         continuations: by output index.
     """
 
@@ -63,13 +70,20 @@ class Plan:
     include_stop: bool
     logprobs: int | None
     prompt_logprobs: int | None
-    reads_calls: bool = False
+    tools: frozenset[str] = frozenset()
+    date: str | None = None
     continuations: Mapping[int, Continuation] = field(default_factory=dict)
 
     @property
     def unfinished(self) -> int:
         """How many outputs there are to compute."""
         return self.n - sum(continuation.finished for continuation in self.continuations.values())
+
+    def call_id(self, index: int) -> str:
+        """Name the call that output `index` makes: the same after an interruption, another in every other turn."""
+        seed = (self.sampling.seed + index) % _SEED_MODULUS
+        digest = hashlib.blake2b(repr((self.prompt, seed)).encode(), digest_size=8)
+        return f"call_{digest.hexdigest()}"
 
     def request(self, index: int) -> GenerationRequest:
         """What the backend is asked for output `index`."""
@@ -88,16 +102,17 @@ class Plan:
 
 
 class Generation:
-    """Runs one plan, once."""
+    """Runs one plan, once.
+
+    Attributes:
+        closing: once the run has ended: done when its requests hold no slot any more.
+    """
 
     def __init__(self, plan: Plan, backend: Backend, tokenizer: Tokenizer) -> None:
         self._plan = plan
         self._backend = backend
         self._texts = {index: TextStream(tokenizer, plan.stop_strings, plan.include_stop) for index in range(plan.n)}
-        # What a resumed output already has was released as text, so it is no call.
-        resumed = {index for index, continuation in plan.continuations.items() if continuation.token_ids}
-        reading = set(range(plan.n)) - resumed if plan.reads_calls else ()
-        self._calls = {index: CallReader() for index in reading}
+        self._calls = {index: CallReader(plan.tools) for index in range(plan.n if plan.tools else 0)}
         self._events: list[Event] = []
         self._wake = asyncio.Event()
         self._open = {index for index in range(plan.n) if not self._continuation(index).finished}
@@ -105,6 +120,7 @@ class Generation:
         self._failure: Exception | None = None
         self._cached_prompt_tokens: int | None = None
         self._out_of_time = False
+        self.closing: asyncio.Future[list[BaseException | None]] | None = None
 
     async def run(self, budget_s: float | None) -> AsyncGenerator[list[Event], None]:
         """Yield events in batches: all that came since the last one was taken.
@@ -141,7 +157,9 @@ class Generation:
                 timer.cancel()
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            self.closing = asyncio.gather(*tasks, return_exceptions=True)
+            if self._open:  # else the answer is whole, and need not wait for the step that is in progress
+                await self.closing
 
     def _continuation(self, index: int) -> Continuation:
         return self._plan.continuations.get(index, Continuation())
@@ -158,9 +176,15 @@ class Generation:
 
     async def _generate(self, index: int) -> None:
         text = self._texts[index]
-        text.skip(self._continuation(index).token_ids)
+        given = self._continuation(index).token_ids
+        skipped = text.skip(given)
+        if index in self._calls:
+            self._calls[index].skip(skipped)
         if text.stopped():
             self._finish(index, FinishReason.STOP)
+            return
+        if given and given[-1] in self._plan.stop_token_ids and len(given) > self._plan.min_tokens:
+            self._finish(index, FinishReason.STOP, given[-1])
             return
         if text.read >= self._plan.max_tokens:
             self._finish(index, FinishReason.MAX_TOKENS)
@@ -203,7 +227,8 @@ class Generation:
             call, held = self._calls[index].finish()
             if call is not None and reason is FinishReason.STOP:
                 reason = FinishReason.TOOL_CALLS
-                self._events.append(CallMade(index, call, held))
+                if held.token_ids:  # else it was told before the interruption
+                    self._events.append(CallMade(index, call, self._plan.call_id(index), held))
             else:
                 self._add(index, held)
         self._open.discard(index)
@@ -215,14 +240,12 @@ class Generation:
         self._wake.set()
 
     def _finish_open(self) -> None:
-        if not self._produced:
+        if not self._produced and not self._plan.continuations:
             raise DeadlineTooShortError
         for index in sorted(self._open):
             self._finish(index, FinishReason.TIME_LIMIT)
 
     def _usage(self) -> Usage:
-        completion = sum(
-            len(self._continuation(index).token_ids) if self._continuation(index).finished else text.read
-            for index, text in self._texts.items()
-        )
+        known = {index: c.completion_tokens for index, c in self._plan.continuations.items()}
+        completion = sum(known.get(index) or text.read for index, text in self._texts.items())
         return Usage(len(self._plan.prompt), completion, self._cached_prompt_tokens)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import ExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import accumulate
 from typing import Any, TypeVar
@@ -12,7 +13,6 @@ from typing import Any, TypeVar
 import grpc.aio
 from google.protobuf.message import Message
 
-from backends.base import Backend
 from backends.errors import UnavailableError, UnsupportedError
 from paddock.v1 import (
     classify_pb2,
@@ -34,8 +34,11 @@ from services.model import Loaded, ServedModel, ServedModels
 from services.reader import Reader
 from services.status import RETRY_ELSEWHERE_S
 
-_INLINE_BYTES = 32 * 1024
+_INLINE_BYTES = 8 * 1024
 """Requests larger than this are tokenized off the event loop."""
+
+_MAX_TOKENS = 262_144
+"""Of Tokenize and Detokenize: twice Llama 3.1's context."""
 
 _LEAST_MARGIN = 0.1
 """Part of the time given that TIME_LIMIT keeps in hand, where `deadline_margin_s` would be more."""
@@ -46,43 +49,42 @@ Context = grpc.aio.ServicerContext[Any, Any]
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    plan: Plan
+    started: generate_pb2.Started
+    batches: AsyncGenerator[list[Event], None]
+    writer: responses.Writer
+
+
 class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
     """Serves models. Domain errors pass through; `services.edge` makes statuses of them."""
 
     def __init__(self, models: ServedModels, config: ServerConfig) -> None:
         self._models = models
         self._config = config
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def Generate(  # noqa: N802 - the RPC's name
         self, request: generate_pb2.GenerateRequest, context: Context
     ) -> generate_pb2.GenerateResponse:
         """Answer in one message."""
-        model = self._models.find(request.model)
-        loaded, backend = model.ready()
-        plan = await _off_loop(request, requests.plan, request, model, loaded)
-        writer = responses.Writer(plan, loaded.tokenizer)
-        events: list[generate_pb2.StreamEvent] = []
-        with _answering(plan, model, loaded):
-            async with aclosing(self._run(plan, loaded, backend, context)) as batches:
-                async for batch in batches:
-                    events += writer.write(batch)
-        return responses.fold(responses.started(plan, request_id(), model.name), plan.n, events)
+        async with self._answering(request, context) as answer:
+            events: list[generate_pb2.StreamEvent] = []
+            async for batch in answer.batches:
+                events += answer.writer.write(batch)
+            return responses.fold(answer.started, answer.plan.n, events)
 
     async def GenerateStream(  # type: ignore[override]  # noqa: N802 - writes by itself, to bound each write
         self, request: generate_pb2.GenerateRequest, context: Context
     ) -> None:
         """Answer as events; what came since the last message leaves as one."""
-        model = self._models.find(request.model)
-        loaded, backend = model.ready()
-        plan = await _off_loop(request, requests.plan, request, model, loaded)
-        writer = responses.Writer(plan, loaded.tokenizer)
         reader = Reader(context, self._config.stall_s, _current_task())
-        with _answering(plan, model, loaded):
-            begun = generate_pb2.StreamEvent(started=responses.started(plan, request_id(), model.name))
-            await reader.write(generate_pb2.GenerateStreamResponse(events=[begun]))
-            async with aclosing(self._run(plan, loaded, backend, context)) as batches:
-                async for batch in batches:
-                    await reader.write(generate_pb2.GenerateStreamResponse(events=writer.write(batch)))
+        async with self._answering(request, context) as answer:
+            await reader.write(_message(generate_pb2.StreamEvent(started=answer.started)))
+            async for batch in answer.batches:
+                for message in responses.messages(answer.writer.write(batch)):
+                    await reader.write(message)
 
     async def Tokenize(  # noqa: N802
         self, request: tokenize_pb2.TokenizeRequest, context: Context
@@ -123,8 +125,40 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         """Describe one model."""
         return model_pb2.GetModelResponse(model=responses.model(self._models.find(request.model)))
 
-    def _run(self, plan: Plan, loaded: Loaded, backend: Backend, context: Context) -> AsyncGenerator[list[Event], None]:
-        return Generation(plan, backend, loaded.tokenizer).run(self._budget_s(context))
+    @asynccontextmanager
+    async def _answering(self, request: generate_pb2.GenerateRequest, context: Context) -> AsyncIterator[_Answer]:
+        """Check a request, hold room for its outputs, and run them; name the model in what its backend raises."""
+        model = self._models.find(request.model)
+        loaded, backend = model.ready()
+        plan = await _off_loop(request, requests.plan, request, model, loaded)
+        generation = Generation(plan, backend, loaded.tokenizer)
+        room = ExitStack()
+        room.enter_context(loaded.admission.admit(plan.unfinished))
+        try:
+            async with aclosing(generation.run(self._budget_s(context))) as batches:
+                started = responses.started(plan, request_id(), model.name)
+                yield _Answer(plan, started, batches, responses.Writer(plan, loaded.tokenizer))
+        except UnavailableError as error:
+            raise ModelUnavailableError(model.name, _GONE, RETRY_ELSEWHERE_S) from error
+        except UnsupportedError as error:
+            raise FeatureUnsupportedError(error.feature, model.name) from error
+        finally:
+            self._give_back(room, generation)
+
+    def _give_back(self, room: ExitStack, generation: Generation) -> None:
+        """Give the room back once the backend has let go, which the answer need not wait for."""
+        closing = generation.closing
+        if closing is None or closing.done():
+            room.close()
+            return
+
+        async def close() -> None:
+            with room:
+                await asyncio.wait([closing])
+
+        task = asyncio.get_running_loop().create_task(close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     def _budget_s(self, context: Context) -> float | None:
         remaining: float | None = context.time_remaining()
@@ -133,16 +167,8 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         return float(remaining - min(self._config.deadline_margin_s, remaining * _LEAST_MARGIN))
 
 
-@contextmanager
-def _answering(plan: Plan, model: ServedModel, loaded: Loaded) -> Iterator[None]:
-    """Hold room for the outputs, and name the model in what its backend raises."""
-    with loaded.admission.admit(plan.unfinished):
-        try:
-            yield
-        except UnavailableError as error:
-            raise ModelUnavailableError(model.name, _GONE, RETRY_ELSEWHERE_S) from error
-        except UnsupportedError as error:
-            raise FeatureUnsupportedError(error.feature, model.name) from error
+def _message(event: generate_pb2.StreamEvent) -> generate_pb2.GenerateStreamResponse:
+    return generate_pb2.GenerateStreamResponse(events=[event])
 
 
 def _current_task() -> asyncio.Task[Any]:
@@ -168,10 +194,13 @@ def _tokenize(
         encoded = encode_chat(request.chat, "chat", model, loaded, checks)
     elif kind == "generate":
         encoded = requests.encode_input(request.generate, model, loaded, checks)
-    elif kind == "text" and check_text(request.text, "text", checks):
-        encoded = requests.encode_text(request.text, loaded)
+    elif kind == "text":
+        fits = check_text(request.text, "text", checks)
+        encoded = requests.encode_text(request.text if fits else "", loaded)
     else:
-        raise InvalidArgumentError([Violation("input", "is missing or too long: set text, chat or generate")])
+        raise InvalidArgumentError([Violation("input", "is missing: set text, chat or generate")])
+    count = len(encoded.token_ids)
+    checks.require(count <= _MAX_TOKENS, kind, f"{count} tokens; at most {_MAX_TOKENS}")
     checks.done()
     pieces = [loaded.tokenizer.piece(token_id) for token_id in encoded.token_ids]
     ends = list(accumulate(map(len, pieces)))
@@ -188,6 +217,8 @@ def _tokenize(
 
 def _detokenize(request: tokenize_pb2.DetokenizeRequest, loaded: Loaded) -> tokenize_pb2.DetokenizeResponse:
     checks = Checks()
+    count = len(request.token_ids)
+    checks.require(count <= _MAX_TOKENS, "token_ids", f"{count} tokens; at most {_MAX_TOKENS}")
     check_ids(request.token_ids, loaded.capabilities.vocab_size, "token_ids", checks)
     checks.done()
     tokenizer = loaded.tokenizer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import datetime
 import logging
@@ -20,7 +19,7 @@ from llama.chat import STOP_TOKENS, ChatEncoder, ChatError, Layout
 from llama.tokenizer import Tokenizer, TokenizerError
 from services import sampling
 from services.admission import Admission
-from services.checkpoint import read_json, resolve
+from services.checkpoint import in_daemon_thread, read_json, resolve
 from services.config import ChatLayout, ModelConfig
 from services.errors import (
     ConfigError,
@@ -130,8 +129,8 @@ class ServedModel:
         try:
             self._check_date()
             key = f"{self._key}.checkpoint"
-            folder = await asyncio.to_thread(resolve, self.config.checkpoint, self.config.revision, key)
-            tokenizer = await asyncio.to_thread(self._tokenizer, folder)
+            folder = await in_daemon_thread(resolve, self.config.checkpoint, self.config.revision, key)
+            tokenizer = await in_daemon_thread(self._tokenizer, folder)
             chat = self._chat(tokenizer)
             self.backend = self._make_backend(folder)
             capabilities = await self.backend.load()

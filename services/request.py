@@ -9,11 +9,11 @@ from backends.types import Capabilities, Feature, Sampling
 from llama.chat import EncodedPrompt
 from paddock.v1 import generate_pb2
 from services.checks import Checks, check_ids, check_text
-from services.conversation import encode_chat, reads_calls
+from services.conversation import callable_tools, encode_chat, told_date
 from services.errors import FeatureUnsupportedError, PromptTooLongError
 from services.generation import Continuation, Plan
 from services.model import Loaded, ServedModel
-from services.sampling import FEATURES, RANGES
+from services.sampling import FEATURES, NEUTRAL, RANGES
 
 _MAX_OUTPUTS = 16
 _MAX_STOP_STRINGS = 16
@@ -60,7 +60,8 @@ def plan(request: generate_pb2.GenerateRequest, model: ServedModel, loaded: Load
         include_stop=request.stop.include_in_output,
         logprobs=request.logprobs if request.HasField("logprobs") else None,
         prompt_logprobs=request.prompt_logprobs if request.HasField("prompt_logprobs") else None,
-        reads_calls=request.WhichOneof("input") == "chat" and reads_calls(request.chat),
+        tools=callable_tools(request.chat),
+        date=told_date(request.chat, "chat", model, checks).isoformat() if request.HasField("chat") else None,
         continuations=continuations,
     )
 
@@ -150,10 +151,12 @@ def _continuations(
         checks.require(index < n, f"{field}.output_index", f"{index} is not below n, {n}")
         checks.require(index not in continuations, f"{field}.output_index", f"{index} is there twice")
         check_ids(message.token_ids, vocab_size, f"{field}.token_ids", checks)
-        if not message.finished:
+        if not message.HasField("finished"):
             count = len(message.token_ids)
             checks.require(count <= max_tokens, f"{field}.token_ids", f"{count} are more than max_tokens")
-        continuations[index] = Continuation(tuple(message.token_ids), message.finished)
+        continuations[index] = Continuation(
+            tuple(message.token_ids), message.finished.completion_tokens if message.HasField("finished") else None
+        )
     return continuations
 
 
@@ -169,7 +172,12 @@ def _check_features(request: generate_pb2.GenerateRequest, model: ServedModel, l
         "continuation": bool(request.continuations) and Feature.CONTINUATION not in features,
         "logit_bias": bool(request.sampling.logit_bias) and Feature.LOGIT_BIAS not in features,
     }
-    asked |= {name: request.sampling.HasField(name) and feature not in features for name, feature in FEATURES.items()}
+    asked |= {
+        name: getattr(request.sampling, name) != NEUTRAL[name]
+        and request.sampling.HasField(name)
+        and feature not in features
+        for name, feature in FEATURES.items()
+    }
     for name, missing in asked.items():
         if missing:
             raise FeatureUnsupportedError(name, model.name)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from backends.types import Capabilities, Feature, Sampling, TokenLogprob, Usage
+from backends.types import Feature, Sampling, TokenLogprob, Usage
 from llama.chat import Layout
 from llama.tokenizer import Tokenizer
 from paddock.v1 import generate_pb2, model_pb2
@@ -27,6 +27,24 @@ _STATES = {
     State.DRAINING: model_pb2.MODEL_STATE_DRAINING,
     State.FAILED: model_pb2.MODEL_STATE_FAILED,
 }
+
+
+_PROMPT_TOKENS = 1024
+"""Of one event: with 20 candidates each, 1,024 tokens are about 300 kB."""
+
+_MESSAGE_BYTES = 2**20
+"""A message that has reached it gets no further event: clients accept 4 MiB by default."""
+
+
+def messages(events: Sequence[generate_pb2.StreamEvent]) -> Iterator[generate_pb2.GenerateStreamResponse]:
+    """Put events into messages, as few as their size allows."""
+    first = size = 0
+    for index, event in enumerate(events):
+        if size >= _MESSAGE_BYTES:
+            yield generate_pb2.GenerateStreamResponse(events=events[first:index])
+            first, size = index, 0
+        size += event.ByteSize()
+    yield generate_pb2.GenerateStreamResponse(events=events[first:])
 
 
 def started(plan: Plan, request_id: str, model: str) -> generate_pb2.Started:
@@ -60,9 +78,10 @@ class Writer:
                 finished = _finished(event)
                 written.append(generate_pb2.StreamEvent(output_index=event.index, finished=finished))
             elif isinstance(event, PromptScored):
-                tokens = self._tokens(self._prompt, event.logprobs)
-                prompt = generate_pb2.PromptTokens(tokens=tokens)
-                written.append(generate_pb2.StreamEvent(prompt=prompt))
+                for start in range(0, len(self._prompt), _PROMPT_TOKENS):
+                    part = slice(start, start + _PROMPT_TOKENS)
+                    tokens = self._tokens(self._prompt[part], event.logprobs[part])
+                    written.append(generate_pb2.StreamEvent(prompt=generate_pb2.PromptTokens(tokens=tokens)))
             elif isinstance(event, Completed):
                 completed = generate_pb2.Completed(usage=usage(event.usage))
                 written.append(generate_pb2.StreamEvent(completed=completed))
@@ -81,7 +100,7 @@ class Writer:
     def _call(self, event: CallMade) -> generate_pb2.ToolCallDelta:
         delta = generate_pb2.ToolCallDelta(
             call_index=0,
-            id=f"call_{event.index}_0",
+            id=event.call_id,
             name=event.call.name,
             arguments_json=json.dumps(event.call.arguments, ensure_ascii=False),
         )
@@ -177,19 +196,13 @@ def model(served: ServedModel) -> model_pb2.Model:
 
 
 def _support(loaded: Loaded) -> model_pb2.Support:
-    capabilities: Capabilities = loaded.capabilities
-    features = capabilities.features
-    penalties = {Feature.REPETITION_PENALTY, Feature.PRESENCE_PENALTY, Feature.FREQUENCY_PENALTY}
+    generates, has_chat = loaded.capabilities.generates, loaded.chat is not None
+    features = {f"supports_{feature.value}": feature in loaded.capabilities.features for feature in Feature}
     return model_pb2.Support(
-        supports_generate=capabilities.generates,
-        supports_chat=capabilities.generates and loaded.chat is not None,
-        supports_tools=capabilities.generates and loaded.chat is not None and loaded.chat.layout is Layout.HF,
-        supports_continuation=Feature.CONTINUATION in features,
-        supports_logprobs=Feature.LOGPROBS in features,
-        supports_prompt_logprobs=Feature.PROMPT_LOGPROBS in features,
-        supports_logit_bias=Feature.LOGIT_BIAS in features,
-        supports_penalties=penalties <= features,
-        supports_min_p=Feature.MIN_P in features,
+        supports_generate=generates,
+        supports_chat=generates and has_chat,
+        supports_tools=generates and loaded.chat is not None and loaded.chat.layout is Layout.HF,
+        **features,
     )
 
 
@@ -216,6 +229,7 @@ def _parameters(plan: Plan) -> generate_pb2.EffectiveParameters:
         max_tokens=plan.max_tokens,
         min_tokens=plan.min_tokens,
         n=plan.n,
+        date=plan.date,
     )
 
 

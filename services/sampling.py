@@ -49,7 +49,7 @@ FEATURES = {
     "frequency_penalty": Feature.FREQUENCY_PENALTY,
 }
 
-_NEUTRAL = {
+NEUTRAL: Mapping[str, float] = {
     "temperature": 1.0,
     "top_p": 1.0,
     "top_k": 0,
@@ -78,7 +78,7 @@ def defaults(
         ConfigError: the checkpoint's generation_config.json has a value out of range.
     """
     chosen: dict[str, float] = {}
-    for name, neutral in _NEUTRAL.items():
+    for name, neutral in NEUTRAL.items():
         own, told = configured.get(name), generation_config.get(name)
         if name == "temperature" and generation_config.get("do_sample") is False:
             told = 0.0

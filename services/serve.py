@@ -29,26 +29,31 @@ def serve(overrides: list[str], config_dir: str | None = None) -> int:
     try:
         config = configs.load(overrides, config_dir)
         _log_to_stderr(config.telemetry.log_level)
-        asyncio.run(_serve(config))
+        served = asyncio.run(_serve(config))
     except (ConfigError, LoadError) as error:
         sys.stderr.write(f"paddock: {error}\n")
         return _USAGE_ERROR
     finally:
         logging.shutdown()
+    if not served:
+        os._exit(0)  # threads of an unfinished download would keep the process until they are through
     return 0
 
 
-async def _serve(config: PaddockConfig) -> None:
+async def _serve(config: PaddockConfig) -> bool:
+    """Serve until asked to stop; tell whether it came to serving."""
     stop = asyncio.Event()
     _handle_signals(stop)
     server = Server(config)
     await server.start()
     try:
         _log.info("listening on %s; not serving until loaded", server.address)
-        if await _load(server, stop):
+        loaded = await _load(server, stop)
+        if loaded:
             sys.stdout.write(_how_to_call(server))
             sys.stdout.flush()
             await stop.wait()
+        return loaded
     finally:
         await server.stop()
 

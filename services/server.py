@@ -39,7 +39,7 @@ class Server:
         self._config = config.server
         self.models = ServedModels([ServedModel(key, model) for key, model in config.models.items()])
         self.address = config.server.address
-        self._edge = Edge()
+        self._edge = Edge(config.server.max_concurrent_rpcs)
         self._health = HealthServicer()
         self._grpc: grpc.aio.Server | None = None
         self._watcher: asyncio.Task[None] | None = None
@@ -53,7 +53,6 @@ class Server:
         server = grpc.aio.server(
             interceptors=[self._edge],
             options=_options(self._config),
-            maximum_concurrent_rpcs=self._config.max_concurrent_rpcs,
         )
         inference_pb2_grpc.add_InferenceServiceServicer_to_server(InferenceServicer(self.models, self._config), server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
@@ -132,6 +131,8 @@ def _options(config: ServerConfig) -> list[tuple[str, int]]:
     """Channel arguments (grpc_types.h); times are in milliseconds there."""
     return [
         ("grpc.so_reuseport", 0),  # an occupied port is an error, not a coin toss
+        # per connection: as many as may be handled, and as many again that wait for their reader
+        ("grpc.max_concurrent_streams", 2 * config.max_concurrent_rpcs),
         ("grpc.max_receive_message_length", config.max_request_bytes),
         ("grpc.max_send_message_length", config.max_response_bytes),
         ("grpc.keepalive_time_ms", round(config.keepalive_s * 1000)),

@@ -24,6 +24,7 @@ from services.errors import (
     InvalidArgumentError,
     ModelNotFoundError,
     ModelUnavailableError,
+    OverloadedError,
     PromptTooLongError,
     QueueFullError,
     ReaderStalledError,
@@ -100,6 +101,11 @@ TABLE: tuple[Row, ...] = (
         DrainingError,
         Code.UNAVAILABLE,
         lambda e: [_info(Reason.ERROR_REASON_SERVER_DRAINING), _retry(RETRY_ELSEWHERE_S)],
+    ),
+    (
+        OverloadedError,
+        Code.RESOURCE_EXHAUSTED,
+        lambda e: [_info(Reason.ERROR_REASON_SERVER_OVERLOADED), _retry(RETRY_ELSEWHERE_S)],
     ),
     (
         QueueFullError,

@@ -90,12 +90,15 @@ class TextStream:
         held_back = max((stop.matched for stop in self._stops), default=0)
         return self._release(self._released + len(self._text) - held_back)
 
-    def skip(self, token_ids: Sequence[int]) -> None:
-        """Read ids that the client already has, with all of their text: none of it is released again."""
-        self.push(token_ids)
-        self._held.clear()
-        self._released += len(self._text)
+    def skip(self, token_ids: Sequence[int]) -> str:
+        """Read ids that the client already has, and give their text: none of it is released again."""
+        self.read += len(token_ids)
+        pieces = (self._tokenizer.piece(i) for i in token_ids if not self._tokenizer.is_control(i))
+        text = self._decoder.decode(b"".join(pieces))
+        longest = max((len(stop.string) for stop in self._stops), default=0)
+        self._match(text[-longest:] if longest else "")  # what came before has no part in a match that goes on
         self._text = ""
+        return text
 
     def finish(self) -> Piece:
         """Release all that is held: no more ids will come."""

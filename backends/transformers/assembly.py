@@ -12,7 +12,7 @@ from backends.errors import LoadError
 from backends.transformers.cache import Geometry, KVCache, capacity_for
 from backends.transformers.config import TransformersConfig
 from backends.transformers.engine import Engine
-from backends.transformers.loading import LoadedModel, load_model
+from backends.transformers.loading import LoadedModel, load_model, parameter_count
 from backends.transformers.memory import free_bytes
 from backends.transformers.scheduler import Scheduler
 from backends.types import Capabilities, Feature, GenerationRequest, Sampling
@@ -20,6 +20,8 @@ from backends.types import Capabilities, Feature, GenerationRequest, Sampling
 logger = logging.getLogger(__name__)
 
 MAX_LOGPROBS = 20
+_SMALL_MODEL = 20e6
+"""Parameters below which threads cost more than they bring: a step's products are over before the threads are awake."""
 _SHARE_OF_FREE = {"cpu": 0.5, "cuda": 0.8}
 
 
@@ -29,11 +31,12 @@ def build_engine(config: TransformersConfig) -> tuple[Engine, Capabilities]:
     Raises:
         LoadError: see `load_model`; or the context doesn't fit the model or the memory; or the warm-up failed.
     """
-    if config.num_threads is not None:
-        torch.set_num_threads(config.num_threads)
     loaded = load_model(
         config.checkpoint, device=config.device, dtype=config.dtype, packed_linears=config.packed_linears
     )
+    small = parameter_count(loaded.model.config) < _SMALL_MODEL
+    if config.num_threads is not None or small:
+        torch.set_num_threads(config.num_threads or 1)
     model = loaded.model.config
     geometry = _geometry(model, loaded)
     cache_tokens = _cache_tokens(config.cache_gib, geometry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import re
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _PROGRESS_S = 5.0
-_CLOSE_S = 10.0
+_CLOSE_S = 8.0  # below the default of `server.close_s`, so that the warning here is seen
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
 
@@ -115,18 +116,17 @@ class TransformersBackend(Backend):
         return Health(not self._reason, *counts, self._reason)
 
     async def close(self) -> None:
-        """See `Backend.close`. Waits for the step in progress, at most 10 s."""
+        """See `Backend.close`. Waits for the step in progress, at most 8 s."""
         self._reason = "closed"
         self._fail_all("the backend is closing")
         if self._worker is None or self._ended is None:
             return
+        deadline = time.monotonic() + _CLOSE_S
         self._worker.stop()
-        ending = asyncio.create_task(self._ended.wait())
-        if not (await asyncio.wait([ending], timeout=_CLOSE_S))[0]:
-            ending.cancel()
-            logger.warning("the engine's thread did not end within %.0f s; it is left behind", _CLOSE_S)
-        else:
-            await asyncio.to_thread(self._worker.join, _CLOSE_S)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), _CLOSE_S)
+        if not await asyncio.to_thread(self._worker.join, max(0.0, deadline - time.monotonic())):
+            logger.warning("the engine's thread did not end within %g s; it is left behind", _CLOSE_S)
         self._worker = None
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[TokenDelta, None]:

@@ -5,7 +5,8 @@ of the same capacity, so that decode attention over a block needs no gathering. 
 a request that outgrows its row moves to a block of the next capacity (copied O(log length) times in its life), and
 padding is below a third beyond the first 64 tokens. Rows are kept without holes: the last row of the last block
 moves into the one that is freed. Memory is taken and given back as requests come and go; how much is promised at
-once is the scheduler's affair (`capacity_for` says what a request may come to hold).
+once is the scheduler's affair (`capacity_for` says what a request may come to hold). Free rows come on top:
+in each capacity as many as are occupied at most, and none in capacities above 2048, so 33,376 tokens in all at most.
 """
 
 from __future__ import annotations

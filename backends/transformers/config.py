@@ -19,8 +19,11 @@ class TransformersConfig:
         prefill_chunk: tokens of a prefill chunk. Chunks end at its multiples whatever else runs, so that a prompt is
             always computed in the same pieces.
         context_length: prompt and answer together, in tokens; None for the model's own, or what the cache can hold.
-        cache_gib: memory for keys and values, in GiB; None for half of what is free after loading (CUDA: 0.8).
-        num_threads: PyTorch's intra-op threads on CPU, for the process; None leaves PyTorch's choice.
+        cache_gib: memory promised to requests for keys and values, in GiB; None for half of what is free after loading
+            (CUDA: 0.8). Rows made ahead may add as much again, but never more than 33,376 tokens take; and for a moment
+            there are two copies of a request that moves to another row.
+        num_threads: PyTorch's intra-op threads on CPU, for the process; None for one where the model has less than 20
+            million parameters, and PyTorch's choice above.
         packed_linears: on CPU in float32, repack the linear layers for oneDNN: faster, and each row of a product is the
             same whatever its batch mates. Off: the stock layers.
     """

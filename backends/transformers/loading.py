@@ -66,7 +66,7 @@ def load_model(checkpoint: str, *, device: str, dtype: str, packed_linears: bool
     logger.info(
         "loaded %s: %.1f million parameters, %s on %s, linears %s, in %.1f s",
         folder,
-        _parameters(model.config) / 1e6,
+        parameter_count(model.config) / 1e6,
         _name(kind),
         place,
         "packed" if packed else "stock",
@@ -203,7 +203,7 @@ def _quiet() -> Iterator[None]:
             library.enable_progress_bar()
 
 
-def _parameters(config: Any) -> int:
+def parameter_count(config: Any) -> int:
     """Count parameters by the config, since packed layers own none PyTorch can see; tied weights count once."""
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     attention = 2 * config.hidden_size * head_dim * (config.num_attention_heads + config.num_key_value_heads)

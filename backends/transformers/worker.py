@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from backends.errors import LoadError
 from backends.transformers.config import TransformersConfig
 from backends.types import Capabilities, GenerationRequest
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from backends.transformers.engine import Emission, Engine
 
 logger = logging.getLogger(__name__)
+
+_EXTRA = ("torch", "transformers")
 
 
 @dataclass(frozen=True)
@@ -68,9 +71,10 @@ class Worker:
             self._stopping = True
             self._wake.notify()
 
-    def join(self, timeout_s: float) -> None:
-        """Wait for the thread to be gone: PyTorch aborts a process that exits while one still winds up."""
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the thread, and tell whether it is gone: PyTorch aborts a process that exits while it winds up."""
         self._thread.join(timeout_s)
+        return not self._thread.is_alive()
 
     def _put(self, ticket: int, request: GenerationRequest | None) -> None:
         with self._wake:
@@ -80,9 +84,7 @@ class Worker:
     def _run(self) -> None:
         failure: BaseException | None = None
         try:
-            from backends.transformers.assembly import build_engine
-
-            engine, capabilities = build_engine(self._config)
+            engine, capabilities = _build_engine(self._config)
             self._listener.loaded(capabilities)
             self._serve(engine)
         except BaseException as error:  # noqa: BLE001 - whatever it is, those who wait must learn of it
@@ -108,3 +110,16 @@ class Worker:
             self.running, self.waiting = engine.running, engine.waiting
             if emissions:
                 self._listener.emitted(emissions)
+
+
+def _build_engine(config: TransformersConfig) -> tuple[Engine, Capabilities]:
+    try:
+        from backends.transformers.assembly import build_engine
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRA:
+            raise
+        raise LoadError(
+            "the Transformers backend needs PyTorch and transformers, which are not installed: "
+            "pip install 'paddock[transformers]'"
+        ) from error
+    return build_engine(config)

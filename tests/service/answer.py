@@ -35,7 +35,9 @@ class Stream:
         self.started: generate_pb2.Started | None = None
         self.prompt: list[generate_pb2.Token] | None = None
         self.usage: generate_pb2.Usage | None = None
-        self._done = {continuation.output_index for continuation in request.continuations if continuation.finished}
+        self._done = {
+            continuation.output_index for continuation in request.continuations if continuation.HasField("finished")
+        }
         self.outputs = [Output() for _ in range(request.n if request.HasField("n") else 1)]
 
     def add(self, message: generate_pb2.GenerateStreamResponse) -> None:

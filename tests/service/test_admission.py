@@ -69,7 +69,7 @@ async def test_finished_outputs_of_a_continuation_take_no_room(checkpoint):
     async with small(checkpoint, max_queue=0) as rig:
         wanted = request(n=16, max_tokens=2)
         for index in range(14):
-            wanted.continuations.add(output_index=index, token_ids=[1, 2], finished=True)
+            wanted.continuations.add(output_index=index, token_ids=[1, 2], finished={"completion_tokens": 2})
 
         assert (await rig.stream(wanted)).usage.completion_tokens == 32
 
@@ -102,6 +102,9 @@ async def test_past_the_calls_of_a_server(checkpoint):
         for call in calls:
             await first_token(call)
 
-        assert (await failure(rig.generate(request()))).code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        failed = await failure(rig.generate(request()))
+        assert failed.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert failed.reason == "SERVER_OVERLOADED"
+        assert failed.retry_s
         for call in calls:
             call.cancel()

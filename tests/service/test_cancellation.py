@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from contextlib import asynccontextmanager
 
@@ -11,8 +12,10 @@ import grpc.aio
 import pytest
 
 from backends.simulator.config import Fault
+from backends.types import TokenDelta
+from tests.service.backend import ScriptedBackend
 from tests.service.failure import failure, read
-from tests.service.rig import model_config, request, serving, simulator, soon
+from tests.service.rig import model_config, request, serving, simulator, soon, until
 
 Code = grpc.StatusCode
 
@@ -264,3 +267,42 @@ async def test_a_slow_reader_gets_everything(rig):
 async def _read_out(call) -> None:
     while await call.read() is not grpc.aio.EOF:
         pass
+
+
+async def test_a_step_that_takes_long_does_not_cost_the_partial_answer(checkpoint):
+    let_go = asyncio.Event()
+
+    async def script(wanted):
+        try:
+            yield TokenDelta(wanted.prompt[:1])
+            await asyncio.Event().wait()
+        finally:
+            await let_go.wait()
+
+    backend = ScriptedBackend(script)
+    async with serving(model_config(checkpoint), backend=backend) as rig:
+        answer = await rig.generate(request(), timeout=1.0)
+        assert answer.outputs[0].finished.reason == 4, "TIME_LIMIT"
+        assert answer.outputs[0].tokens
+        stream = await rig.stream(request(), timeout=1.0)
+        assert stream.only.reason == "TIME_LIMIT"
+        assert rig.admitted == 2, "the places are taken until the backend lets go"
+        let_go.set()
+        await rig.until_idle()
+
+
+async def test_stalled_readers_leave_room_for_others(checkpoint):
+    backend = simulator(context_length=100_000)
+    async with serving(model_config(checkpoint, backend), stall_s=0.2, max_concurrent_rpcs=2) as rig:
+        stalled = [rig.client(**NARROW) for _ in range(2)]
+        calls = [client.stub.GenerateStream(request(max_tokens=90_000)) for client in stalled]
+        for call in calls:
+            await first_token(call)
+
+        async def answers():
+            with contextlib.suppress(grpc.aio.AioRpcError):
+                return bool(await rig.generate(request(max_tokens=2)))
+
+        await until(answers)
+        for call in calls:
+            call.cancel()

@@ -37,7 +37,7 @@ def resume(wanted: generate_pb2.GenerateRequest, held: Stream) -> generate_pb2.G
     again.CopyFrom(wanted)
     again.sampling.seed = held.seed
     for index, output in enumerate(held.outputs):
-        again.continuations.add(output_index=index, token_ids=output.ids, finished=output.finished is not None)
+        again.continuations.add(output_index=index, token_ids=output.ids, finished=output.finished)
     return again
 
 
@@ -105,7 +105,9 @@ async def test_finished_outputs_stay_finished(rig):
     whole = await rig.stream(wanted)
     again = request(n=3, temperature=1.0, seed=3)
     for index in (0, 2):
-        again.continuations.add(output_index=index, token_ids=whole.outputs[index].ids, finished=True)
+        again.continuations.add(
+            output_index=index, token_ids=whole.outputs[index].ids, finished=whole.outputs[index].finished
+        )
 
     rest = await rig.stream(again)
 
@@ -115,7 +117,7 @@ async def test_finished_outputs_stay_finished(rig):
 
 async def test_all_outputs_finished_is_a_complete_stream(rig):
     wanted = request()
-    wanted.continuations.add(token_ids=[1, 2, 3], finished=True)
+    wanted.continuations.add(token_ids=[1, 2, 3], finished={"completion_tokens": 3})
 
     stream = await rig.stream(wanted)
     answer = await rig.generate(wanted)

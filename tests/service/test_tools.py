@@ -145,7 +145,7 @@ async def test_a_choice_without_tools_is_refused(rig):
 
 
 async def test_arguments_nested_without_end_are_refused(rig):
-    deep = chat_pb2.Tool(function={"name": "f", "parameters_json": '{"a":' * 50_000 + "1" + "}" * 50_000})
+    deep = chat_pb2.Tool(function={"name": "f", "parameters_json": '{"a":' * 5_000 + "1" + "}" * 5_000})
 
     failed = await failure(rig.generate(request(chat=chat("Rain?", tools=[deep]))))
 

@@ -21,7 +21,7 @@ def test_every_call_is_read_back(name, arguments, typed):
     value = {"name": name, "parameters": arguments}
     text = json.dumps({"type": "function", **value} if typed else value, ensure_ascii=False)
     assert may_be_call(text)
-    assert read_call(" " + text + "\n") == ToolCall(name, arguments)
+    assert read_call(" " + text + "\n", [name]) == ToolCall(name, arguments)
 
 
 @pytest.mark.parametrize(
@@ -35,15 +35,20 @@ def test_every_call_is_read_back(name, arguments, typed):
         '{"name": "f", "parameters": [1]}',
         '{"name": "f"} and more',
         '["f"]',
+        '{"name": "g", "parameters": {}}',
+        '{"name": "Bob", "age": 3}',
+        '{"name": "f", "parameters": {"x": NaN}}',
+        '{"name": "f", "parameters": {"x": 1e999}}',
+        '{"name": "f", "parameters": {"x": "\\ud800"}}',
         '{"name": "f", "parameters": ' + "[" * 100_000,
     ],
 )
 def test_anything_else_is_text(text):
-    assert read_call(text) is None
+    assert read_call(text, ["f", "Bob"]) is None
 
 
 def test_a_call_without_arguments_is_one():
-    assert read_call('{"name": "now"}') == ToolCall("now", {})
+    assert read_call('{"name": "now"}', ["now"]) == ToolCall("now", {})
 
 
 def test_text_is_seen_from_its_first_character():

@@ -79,6 +79,14 @@ def test_hf_writes_calls_and_results(tokenizer):
     assert "dropped" not in text
 
 
+@pytest.mark.parametrize("layout", list(Layout))
+def test_a_message_that_waits_for_a_result_ends_with_eom(tokenizer, layout):
+    messages = [Message("user", "u"), Message("assistant", "call", end_of_message=True), Message("tool", "r")]
+    text = written(tokenizer, messages, layout)
+    assert "call<|eom_id|>" in text
+    assert text.count("<|eom_id|>") == 1
+
+
 def test_hf_refuses_two_calls_in_a_message(tokenizer):
     calls = (ToolCall("a", {}), ToolCall("b", {}))
     with pytest.raises(ChatError) as caught:

@@ -1,10 +1,14 @@
-"""services.checkpoint: folders, embedded models, and names that can't be found."""
+"""services.checkpoint: folders, embedded models, names that can't be found, and work that may be left behind."""
+
+import asyncio
+import threading
+import time
 
 import huggingface_hub
 import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from services.checkpoint import read_json, resolve
+from services.checkpoint import in_daemon_thread, read_json, resolve
 from services.errors import ConfigError
 
 KEY = "models.x.checkpoint"
@@ -56,3 +60,43 @@ def test_broken_json_is_told_with_its_path(tmp_path, content):
 
 def test_absent_json_is_empty(tmp_path):
     assert read_json(tmp_path, "config.json") == {}
+
+
+async def test_a_daemon_thread_gives_results_and_errors():
+    assert await in_daemon_thread(int, "11", base=3) == 4
+    with pytest.raises(ValueError, match="invalid literal"):
+        await in_daemon_thread(int, "x")
+
+
+@pytest.mark.parametrize("ending", [lambda: None, lambda: 1 / 0])
+def test_neither_cancelling_nor_the_loop_waits_for_a_daemon_thread(ending, caplog):
+    release, threads = threading.Event(), []
+
+    def block():
+        threads.append(threading.current_thread())
+        release.wait()
+        ending()
+
+    async def leave():
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(in_daemon_thread(block), 0.05)
+
+    started = time.monotonic()
+    asyncio.run(leave())
+    assert time.monotonic() - started < 5
+    assert [(thread.daemon, thread.is_alive()) for thread in threads] == [(True, True)]
+    release.set()
+    threads[0].join(5)
+    assert not threads[0].is_alive()
+    assert not caplog.records
+
+
+async def test_a_daemon_thread_may_end_after_its_await_was_cancelled():
+    release = threading.Event()
+    waiting = asyncio.create_task(in_daemon_thread(release.wait))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    release.set()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert await in_daemon_thread(lambda: "next") == "next"

@@ -13,7 +13,7 @@ from backends.simulator.config import SimulatorConfig
 from backends.types import Capabilities, Feature
 from llama.chat import ChatEncoder
 from llama.tokenizer import Tokenizer
-from paddock.v1 import generate_pb2
+from paddock.v1 import chat_pb2, generate_pb2
 from services import request as requests
 from services import response as responses
 from services import sampling as samplings
@@ -170,6 +170,28 @@ def test_the_content_parts_of_a_chat_are_bounded(served):
         requests.plan(request, model, loaded)
 
 
+def test_a_small_schema_that_would_write_a_large_prompt_is_refused(served):
+    model, loaded = served()
+    request = generate_pb2.GenerateRequest()
+    request.chat.messages.add(role=2).content.add(text="x")
+    schema = '{"a":' + "[" * 900 + "0," * 3000 + "0" + "]" * 900 + "}"
+    request.chat.tools.add().function.MergeFrom(chat_pb2.FunctionTool(name="f", parameters_json=schema))
+    with pytest.raises(InvalidArgumentError, match="32 levels"):
+        requests.plan(request, model, loaded)
+
+
+def test_a_call_has_the_same_name_again_and_another_elsewhere(served):
+    model, loaded = served()
+
+    def name(text, seed):
+        wanted = generate_pb2.GenerateRequest(prompt=text)
+        wanted.sampling.seed = seed
+        return requests.plan(wanted, model, loaded).call_id(0)
+
+    assert name("a", 1) == name("a", 1)
+    assert len({name("a", 1), name("a", 2), name("b", 1)}) == 3
+
+
 def test_a_json_part_is_json(served):
     model, loaded = served()
     request = generate_pb2.GenerateRequest()
@@ -190,7 +212,7 @@ def test_a_seed_of_an_output_stays_in_range(served):
 def test_prompt_logprobs_are_asked_for_once(served):
     model, loaded = served()
     wanted = request(n=3, prompt_logprobs=1)
-    wanted.continuations.add(output_index=0, finished=True)
+    wanted.continuations.add(output_index=0).finished.completion_tokens = 7
     planned = requests.plan(wanted, model, loaded)
 
     assert [planned.request(index).prompt_logprobs for index in (1, 2)] == [1, None]

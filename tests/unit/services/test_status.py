@@ -26,6 +26,7 @@ SAMPLES = [
     (service_errors.FeatureUnsupportedError("chat", "m"), Code.UNIMPLEMENTED, "FEATURE_UNSUPPORTED"),
     (service_errors.ModelUnavailableError("m", "loading", 5.0), Code.UNAVAILABLE, "MODEL_UNAVAILABLE"),
     (service_errors.DrainingError(), Code.UNAVAILABLE, "SERVER_DRAINING"),
+    (service_errors.OverloadedError(), Code.RESOURCE_EXHAUSTED, "SERVER_OVERLOADED"),
     (service_errors.QueueFullError("m", 0.25), Code.RESOURCE_EXHAUSTED, "QUEUE_FULL"),
     (service_errors.DeadlineTooShortError(), Code.DEADLINE_EXCEEDED, "DEADLINE_TOO_SHORT"),
     (service_errors.ReaderStalledError(30), Code.CANCELLED, "READER_STALLED"),

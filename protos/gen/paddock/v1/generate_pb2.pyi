@@ -135,20 +135,22 @@ class Continuation(_message.Message):
     FINISHED_FIELD_NUMBER: _ClassVar[int]
     output_index: int
     token_ids: _containers.RepeatedScalarFieldContainer[int]
-    finished: bool
-    def __init__(self, output_index: _Optional[int] = ..., token_ids: _Optional[_Iterable[int]] = ..., finished: bool = ...) -> None: ...
+    finished: OutputFinished
+    def __init__(self, output_index: _Optional[int] = ..., token_ids: _Optional[_Iterable[int]] = ..., finished: _Optional[_Union[OutputFinished, _Mapping]] = ...) -> None: ...
 
 class GenerateResponse(_message.Message):
-    __slots__ = ("started", "outputs", "usage", "prompt_tokens")
+    __slots__ = ("started", "outputs", "usage", "prompt_tokens", "guard_events")
     STARTED_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     USAGE_FIELD_NUMBER: _ClassVar[int]
     PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    GUARD_EVENTS_FIELD_NUMBER: _ClassVar[int]
     started: Started
     outputs: _containers.RepeatedCompositeFieldContainer[Output]
     usage: Usage
     prompt_tokens: _containers.RepeatedCompositeFieldContainer[Token]
-    def __init__(self, started: _Optional[_Union[Started, _Mapping]] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping]]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., prompt_tokens: _Optional[_Iterable[_Union[Token, _Mapping]]] = ...) -> None: ...
+    guard_events: _containers.RepeatedCompositeFieldContainer[_guard_pb2.GuardEvent]
+    def __init__(self, started: _Optional[_Union[Started, _Mapping]] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping]]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., prompt_tokens: _Optional[_Iterable[_Union[Token, _Mapping]]] = ..., guard_events: _Optional[_Iterable[_Union[_guard_pb2.GuardEvent, _Mapping]]] = ...) -> None: ...
 
 class Output(_message.Message):
     __slots__ = ("index", "text", "tokens", "tool_calls", "guard_events", "finished")
@@ -207,18 +209,20 @@ class Started(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., parameters: _Optional[_Union[EffectiveParameters, _Mapping]] = ..., prompt_tokens: _Optional[int] = ..., neutralized_sequences: _Optional[int] = ...) -> None: ...
 
 class EffectiveParameters(_message.Message):
-    __slots__ = ("sampling", "stop", "max_tokens", "min_tokens", "n")
+    __slots__ = ("sampling", "stop", "max_tokens", "min_tokens", "n", "date")
     SAMPLING_FIELD_NUMBER: _ClassVar[int]
     STOP_FIELD_NUMBER: _ClassVar[int]
     MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
     MIN_TOKENS_FIELD_NUMBER: _ClassVar[int]
     N_FIELD_NUMBER: _ClassVar[int]
+    DATE_FIELD_NUMBER: _ClassVar[int]
     sampling: Sampling
     stop: Stop
     max_tokens: int
     min_tokens: int
     n: int
-    def __init__(self, sampling: _Optional[_Union[Sampling, _Mapping]] = ..., stop: _Optional[_Union[Stop, _Mapping]] = ..., max_tokens: _Optional[int] = ..., min_tokens: _Optional[int] = ..., n: _Optional[int] = ...) -> None: ...
+    date: str
+    def __init__(self, sampling: _Optional[_Union[Sampling, _Mapping]] = ..., stop: _Optional[_Union[Stop, _Mapping]] = ..., max_tokens: _Optional[int] = ..., min_tokens: _Optional[int] = ..., n: _Optional[int] = ..., date: _Optional[str] = ...) -> None: ...
 
 class PromptTokens(_message.Message):
     __slots__ = ("tokens",)

@@ -25,17 +25,19 @@ _sym_db = _symbol_database.Default()
 from paddock.v1 import chat_pb2 as paddock_dot_v1_dot_chat__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16paddock/v1/guard.proto\x12\npaddock.v1\x1a\x15paddock/v1/chat.proto\"[\n\x0cGuardOptions\x12$\n\x05input\x18\x01 \x01(\x0e\x32\x15.paddock.v1.GuardMode\x12%\n\x06output\x18\x02 \x01(\x0e\x32\x15.paddock.v1.GuardMode\"A\n\x0eHazardCategory\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"\xae\x01\n\x0cGuardVerdict\x12+\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0e\x32\x19.paddock.v1.GuardDecision\x12\x1f\n\x12unsafe_probability\x18\x02 \x01(\x02H\x00\x88\x01\x01\x12\x12\n\ncategories\x18\x03 \x03(\t\x12%\n\x0bjudged_role\x18\x04 \x01(\x0e\x32\x10.paddock.v1.RoleB\x15\n\x13_unsafe_probability\"\x8f\x01\n\nGuardEvent\x12\x13\n\x0bguard_model\x18\x01 \x01(\t\x12)\n\x07verdict\x18\x02 \x01(\x0b\x32\x18.paddock.v1.GuardVerdict\x12\r\n\x05input\x18\x03 \x01(\x08\x12\x1d\n\x10released_through\x18\x04 \x01(\x04H\x00\x88\x01\x01\x42\x13\n\x11_released_through*\x83\x01\n\rGuardDecision\x12\x1e\n\x1aGUARD_DECISION_UNSPECIFIED\x10\x00\x12\x17\n\x13GUARD_DECISION_SAFE\x10\x01\x12\x19\n\x15GUARD_DECISION_UNSAFE\x10\x02\x12\x1e\n\x1aGUARD_DECISION_UNPARSEABLE\x10\x03*l\n\tGuardMode\x12\x1a\n\x16GUARD_MODE_UNSPECIFIED\x10\x00\x12\x12\n\x0eGUARD_MODE_OFF\x10\x01\x12\x17\n\x13GUARD_MODE_ANNOTATE\x10\x02\x12\x16\n\x12GUARD_MODE_ENFORCE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16paddock/v1/guard.proto\x12\npaddock.v1\x1a\x15paddock/v1/chat.proto\"[\n\x0cGuardOptions\x12$\n\x05input\x18\x01 \x01(\x0e\x32\x15.paddock.v1.GuardMode\x12%\n\x06output\x18\x02 \x01(\x0e\x32\x15.paddock.v1.GuardMode\"A\n\x0eHazardCategory\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"\xae\x01\n\x0cGuardVerdict\x12+\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0e\x32\x19.paddock.v1.GuardDecision\x12\x1f\n\x12unsafe_probability\x18\x02 \x01(\x02H\x00\x88\x01\x01\x12\x12\n\ncategories\x18\x03 \x03(\t\x12%\n\x0bjudged_role\x18\x04 \x01(\x0e\x32\x10.paddock.v1.RoleB\x15\n\x13_unsafe_probability\"\xab\x01\n\nGuardEvent\x12\x13\n\x0bguard_model\x18\x01 \x01(\t\x12)\n\x07verdict\x18\x02 \x01(\x0b\x32\x18.paddock.v1.GuardVerdict\x12)\n\x07subject\x18\x03 \x01(\x0e\x32\x18.paddock.v1.GuardSubject\x12\x1d\n\x10released_through\x18\x04 \x01(\x04H\x00\x88\x01\x01\x42\x13\n\x11_released_through*\x83\x01\n\rGuardDecision\x12\x1e\n\x1aGUARD_DECISION_UNSPECIFIED\x10\x00\x12\x17\n\x13GUARD_DECISION_SAFE\x10\x01\x12\x19\n\x15GUARD_DECISION_UNSAFE\x10\x02\x12\x1e\n\x1aGUARD_DECISION_UNPARSEABLE\x10\x03*l\n\tGuardMode\x12\x1a\n\x16GUARD_MODE_UNSPECIFIED\x10\x00\x12\x12\n\x0eGUARD_MODE_OFF\x10\x01\x12\x17\n\x13GUARD_MODE_ANNOTATE\x10\x02\x12\x16\n\x12GUARD_MODE_ENFORCE\x10\x03*`\n\x0cGuardSubject\x12\x1d\n\x19GUARD_SUBJECT_UNSPECIFIED\x10\x00\x12\x17\n\x13GUARD_SUBJECT_INPUT\x10\x01\x12\x18\n\x14GUARD_SUBJECT_OUTPUT\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'paddock.v1.guard_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GUARDDECISION']._serialized_start=545
-  _globals['_GUARDDECISION']._serialized_end=676
-  _globals['_GUARDMODE']._serialized_start=678
-  _globals['_GUARDMODE']._serialized_end=786
+  _globals['_GUARDDECISION']._serialized_start=573
+  _globals['_GUARDDECISION']._serialized_end=704
+  _globals['_GUARDMODE']._serialized_start=706
+  _globals['_GUARDMODE']._serialized_end=814
+  _globals['_GUARDSUBJECT']._serialized_start=816
+  _globals['_GUARDSUBJECT']._serialized_end=912
   _globals['_GUARDOPTIONS']._serialized_start=61
   _globals['_GUARDOPTIONS']._serialized_end=152
   _globals['_HAZARDCATEGORY']._serialized_start=154
@@ -43,5 +45,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GUARDVERDICT']._serialized_start=222
   _globals['_GUARDVERDICT']._serialized_end=396
   _globals['_GUARDEVENT']._serialized_start=399
-  _globals['_GUARDEVENT']._serialized_end=542
+  _globals['_GUARDEVENT']._serialized_end=570
 # @@protoc_insertion_point(module_scope)

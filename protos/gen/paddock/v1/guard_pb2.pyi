@@ -20,6 +20,12 @@ class GuardMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     GUARD_MODE_OFF: _ClassVar[GuardMode]
     GUARD_MODE_ANNOTATE: _ClassVar[GuardMode]
     GUARD_MODE_ENFORCE: _ClassVar[GuardMode]
+
+class GuardSubject(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    GUARD_SUBJECT_UNSPECIFIED: _ClassVar[GuardSubject]
+    GUARD_SUBJECT_INPUT: _ClassVar[GuardSubject]
+    GUARD_SUBJECT_OUTPUT: _ClassVar[GuardSubject]
 GUARD_DECISION_UNSPECIFIED: GuardDecision
 GUARD_DECISION_SAFE: GuardDecision
 GUARD_DECISION_UNSAFE: GuardDecision
@@ -28,6 +34,9 @@ GUARD_MODE_UNSPECIFIED: GuardMode
 GUARD_MODE_OFF: GuardMode
 GUARD_MODE_ANNOTATE: GuardMode
 GUARD_MODE_ENFORCE: GuardMode
+GUARD_SUBJECT_UNSPECIFIED: GuardSubject
+GUARD_SUBJECT_INPUT: GuardSubject
+GUARD_SUBJECT_OUTPUT: GuardSubject
 
 class GuardOptions(_message.Message):
     __slots__ = ("input", "output")
@@ -60,13 +69,13 @@ class GuardVerdict(_message.Message):
     def __init__(self, decision: _Optional[_Union[GuardDecision, str]] = ..., unsafe_probability: _Optional[float] = ..., categories: _Optional[_Iterable[str]] = ..., judged_role: _Optional[_Union[_chat_pb2.Role, str]] = ...) -> None: ...
 
 class GuardEvent(_message.Message):
-    __slots__ = ("guard_model", "verdict", "input", "released_through")
+    __slots__ = ("guard_model", "verdict", "subject", "released_through")
     GUARD_MODEL_FIELD_NUMBER: _ClassVar[int]
     VERDICT_FIELD_NUMBER: _ClassVar[int]
-    INPUT_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
     RELEASED_THROUGH_FIELD_NUMBER: _ClassVar[int]
     guard_model: str
     verdict: GuardVerdict
-    input: bool
+    subject: GuardSubject
     released_through: int
-    def __init__(self, guard_model: _Optional[str] = ..., verdict: _Optional[_Union[GuardVerdict, _Mapping]] = ..., input: bool = ..., released_through: _Optional[int] = ...) -> None: ...
+    def __init__(self, guard_model: _Optional[str] = ..., verdict: _Optional[_Union[GuardVerdict, _Mapping]] = ..., subject: _Optional[_Union[GuardSubject, str]] = ..., released_through: _Optional[int] = ...) -> None: ...

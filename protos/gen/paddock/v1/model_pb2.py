@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from paddock.v1 import generate_pb2 as paddock_dot_v1_dot_generate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16paddock/v1/model.proto\x12\npaddock.v1\x1a\x19paddock/v1/generate.proto\"\x13\n\x11ListModelsRequest\"O\n\x12ListModelsResponse\x12!\n\x06models\x18\x01 \x03(\x0b\x32\x11.paddock.v1.Model\x12\x16\n\x0eserver_version\x18\x02 \x01(\t\" \n\x0fGetModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\"4\n\x10GetModelResponse\x12 \n\x05model\x18\x01 \x01(\x0b\x32\x11.paddock.v1.Model\"\xd8\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61liases\x18\x02 \x03(\t\x12%\n\x05state\x18\x03 \x01(\x0e\x32\x16.paddock.v1.ModelState\x12\x16\n\x0e\x63ontext_length\x18\x04 \x01(\r\x12\x12\n\nvocab_size\x18\x05 \x01(\r\x12\x16\n\x0estop_token_ids\x18\x06 \x03(\r\x12(\n\x07\x62\x61\x63kend\x18\x07 \x01(\x0b\x32\x17.paddock.v1.BackendInfo\x12$\n\x07support\x18\x08 \x01(\x0b\x32\x13.paddock.v1.Support\x12\"\n\x06limits\x18\t \x01(\x0b\x32\x12.paddock.v1.Limits\x12\x1e\n\x04load\x18\n \x01(\x0b\x32\x10.paddock.v1.Load\x12\x31\n\x08\x64\x65\x66\x61ults\x18\x0b \x01(\x0b\x32\x1f.paddock.v1.EffectiveParameters\"h\n\x0b\x42\x61\x63kendInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x02 \x01(\t\x12\r\n\x05\x64type\x18\x03 \x01(\t\x12\x1a\n\rchoice_reason\x18\x04 \x01(\tH\x00\x88\x01\x01\x42\x10\n\x0e_choice_reason\"\xd6\x02\n\x07Support\x12\x19\n\x11supports_generate\x18\x01 \x01(\x08\x12\x15\n\rsupports_chat\x18\x02 \x01(\x08\x12\x16\n\x0esupports_tools\x18\x03 \x01(\x08\x12 \n\x18supports_response_format\x18\x04 \x01(\x08\x12\x19\n\x11supports_classify\x18\x05 \x01(\x08\x12\x1d\n\x15supports_continuation\x18\x06 \x01(\x08\x12\x19\n\x11supports_logprobs\x18\x07 \x01(\x08\x12 \n\x18supports_prompt_logprobs\x18\x08 \x01(\x08\x12\x1b\n\x13supports_logit_bias\x18\t \x01(\x08\x12\x1a\n\x12supports_penalties\x18\n \x01(\x08\x12\x16\n\x0esupports_min_p\x18\x0b \x01(\x08\x12\x17\n\x0fsupports_guards\x18\x0c \x01(\x08\"J\n\x06Limits\x12\x17\n\x0fmax_concurrency\x18\x01 \x01(\r\x12\x11\n\tmax_queue\x18\x02 \x01(\r\x12\x14\n\x0cmax_logprobs\x18\x03 \x01(\r\"(\n\x04Load\x12\x0f\n\x07running\x18\x01 \x01(\r\x12\x0f\n\x07waiting\x18\x02 \x01(\r*\x8b\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_STATE_LOADING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x18\n\x14MODEL_STATE_DRAINING\x10\x03\x12\x16\n\x12MODEL_STATE_FAILED\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16paddock/v1/model.proto\x12\npaddock.v1\x1a\x19paddock/v1/generate.proto\"\x13\n\x11ListModelsRequest\"O\n\x12ListModelsResponse\x12!\n\x06models\x18\x01 \x03(\x0b\x32\x11.paddock.v1.Model\x12\x16\n\x0eserver_version\x18\x02 \x01(\t\" \n\x0fGetModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\"4\n\x10GetModelResponse\x12 \n\x05model\x18\x01 \x01(\x0b\x32\x11.paddock.v1.Model\"\xd8\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61liases\x18\x02 \x03(\t\x12%\n\x05state\x18\x03 \x01(\x0e\x32\x16.paddock.v1.ModelState\x12\x16\n\x0e\x63ontext_length\x18\x04 \x01(\r\x12\x12\n\nvocab_size\x18\x05 \x01(\r\x12\x16\n\x0estop_token_ids\x18\x06 \x03(\r\x12(\n\x07\x62\x61\x63kend\x18\x07 \x01(\x0b\x32\x17.paddock.v1.BackendInfo\x12$\n\x07support\x18\x08 \x01(\x0b\x32\x13.paddock.v1.Support\x12\"\n\x06limits\x18\t \x01(\x0b\x32\x12.paddock.v1.Limits\x12\x1e\n\x04load\x18\n \x01(\x0b\x32\x10.paddock.v1.Load\x12\x31\n\x08\x64\x65\x66\x61ults\x18\x0b \x01(\x0b\x32\x1f.paddock.v1.EffectiveParameters\"h\n\x0b\x42\x61\x63kendInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x02 \x01(\t\x12\r\n\x05\x64type\x18\x03 \x01(\t\x12\x1a\n\rchoice_reason\x18\x04 \x01(\tH\x00\x88\x01\x01\x42\x10\n\x0e_choice_reason\"\xb1\x04\n\x07Support\x12\x19\n\x11supports_generate\x18\x01 \x01(\x08\x12\x15\n\rsupports_chat\x18\x02 \x01(\x08\x12\x16\n\x0esupports_tools\x18\x03 \x01(\x08\x12\x1e\n\x16supports_builtin_tools\x18\x04 \x01(\x08\x12\x1c\n\x14supports_tool_choice\x18\x05 \x01(\x08\x12 \n\x18supports_response_format\x18\x06 \x01(\x08\x12\x17\n\x0fsupports_guards\x18\x07 \x01(\x08\x12\x19\n\x11supports_classify\x18\x08 \x01(\x08\x12\x1d\n\x15supports_continuation\x18\t \x01(\x08\x12\x19\n\x11supports_logprobs\x18\n \x01(\x08\x12 \n\x18supports_prompt_logprobs\x18\x0b \x01(\x08\x12\x1b\n\x13supports_logit_bias\x18\x0c \x01(\x08\x12\x1b\n\x13supports_min_tokens\x18\r \x01(\x08\x12\x16\n\x0esupports_top_k\x18\x0e \x01(\x08\x12\x16\n\x0esupports_top_p\x18\x0f \x01(\x08\x12\x16\n\x0esupports_min_p\x18\x10 \x01(\x08\x12#\n\x1bsupports_repetition_penalty\x18\x11 \x01(\x08\x12!\n\x19supports_presence_penalty\x18\x12 \x01(\x08\x12\"\n\x1asupports_frequency_penalty\x18\x13 \x01(\x08\"J\n\x06Limits\x12\x17\n\x0fmax_concurrency\x18\x01 \x01(\r\x12\x11\n\tmax_queue\x18\x02 \x01(\r\x12\x14\n\x0cmax_logprobs\x18\x03 \x01(\r\"(\n\x04Load\x12\x0f\n\x07running\x18\x01 \x01(\r\x12\x0f\n\x07waiting\x18\x02 \x01(\r*\x8b\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_STATE_LOADING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x18\n\x14MODEL_STATE_DRAINING\x10\x03\x12\x16\n\x12MODEL_STATE_FAILED\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'paddock.v1.model_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MODELSTATE']._serialized_start=1172
-  _globals['_MODELSTATE']._serialized_end=1311
+  _globals['_MODELSTATE']._serialized_start=1391
+  _globals['_MODELSTATE']._serialized_end=1530
   _globals['_LISTMODELSREQUEST']._serialized_start=65
   _globals['_LISTMODELSREQUEST']._serialized_end=84
   _globals['_LISTMODELSRESPONSE']._serialized_start=86
@@ -47,9 +47,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BACKENDINFO']._serialized_start=602
   _globals['_BACKENDINFO']._serialized_end=706
   _globals['_SUPPORT']._serialized_start=709
-  _globals['_SUPPORT']._serialized_end=1051
-  _globals['_LIMITS']._serialized_start=1053
-  _globals['_LIMITS']._serialized_end=1127
-  _globals['_LOAD']._serialized_start=1129
-  _globals['_LOAD']._serialized_end=1169
+  _globals['_SUPPORT']._serialized_end=1270
+  _globals['_LIMITS']._serialized_start=1272
+  _globals['_LIMITS']._serialized_end=1346
+  _globals['_LOAD']._serialized_start=1348
+  _globals['_LOAD']._serialized_end=1388
 # @@protoc_insertion_point(module_scope)

@@ -83,32 +83,46 @@ class BackendInfo(_message.Message):
     def __init__(self, name: _Optional[str] = ..., device: _Optional[str] = ..., dtype: _Optional[str] = ..., choice_reason: _Optional[str] = ...) -> None: ...
 
 class Support(_message.Message):
-    __slots__ = ("supports_generate", "supports_chat", "supports_tools", "supports_response_format", "supports_classify", "supports_continuation", "supports_logprobs", "supports_prompt_logprobs", "supports_logit_bias", "supports_penalties", "supports_min_p", "supports_guards")
+    __slots__ = ("supports_generate", "supports_chat", "supports_tools", "supports_builtin_tools", "supports_tool_choice", "supports_response_format", "supports_guards", "supports_classify", "supports_continuation", "supports_logprobs", "supports_prompt_logprobs", "supports_logit_bias", "supports_min_tokens", "supports_top_k", "supports_top_p", "supports_min_p", "supports_repetition_penalty", "supports_presence_penalty", "supports_frequency_penalty")
     SUPPORTS_GENERATE_FIELD_NUMBER: _ClassVar[int]
     SUPPORTS_CHAT_FIELD_NUMBER: _ClassVar[int]
     SUPPORTS_TOOLS_FIELD_NUMBER: _ClassVar[int]
+    SUPPORTS_BUILTIN_TOOLS_FIELD_NUMBER: _ClassVar[int]
+    SUPPORTS_TOOL_CHOICE_FIELD_NUMBER: _ClassVar[int]
     SUPPORTS_RESPONSE_FORMAT_FIELD_NUMBER: _ClassVar[int]
+    SUPPORTS_GUARDS_FIELD_NUMBER: _ClassVar[int]
     SUPPORTS_CLASSIFY_FIELD_NUMBER: _ClassVar[int]
     SUPPORTS_CONTINUATION_FIELD_NUMBER: _ClassVar[int]
     SUPPORTS_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
     SUPPORTS_PROMPT_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
     SUPPORTS_LOGIT_BIAS_FIELD_NUMBER: _ClassVar[int]
-    SUPPORTS_PENALTIES_FIELD_NUMBER: _ClassVar[int]
+    SUPPORTS_MIN_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    SUPPORTS_TOP_K_FIELD_NUMBER: _ClassVar[int]
+    SUPPORTS_TOP_P_FIELD_NUMBER: _ClassVar[int]
     SUPPORTS_MIN_P_FIELD_NUMBER: _ClassVar[int]
-    SUPPORTS_GUARDS_FIELD_NUMBER: _ClassVar[int]
+    SUPPORTS_REPETITION_PENALTY_FIELD_NUMBER: _ClassVar[int]
+    SUPPORTS_PRESENCE_PENALTY_FIELD_NUMBER: _ClassVar[int]
+    SUPPORTS_FREQUENCY_PENALTY_FIELD_NUMBER: _ClassVar[int]
     supports_generate: bool
     supports_chat: bool
     supports_tools: bool
+    supports_builtin_tools: bool
+    supports_tool_choice: bool
     supports_response_format: bool
+    supports_guards: bool
     supports_classify: bool
     supports_continuation: bool
     supports_logprobs: bool
     supports_prompt_logprobs: bool
     supports_logit_bias: bool
-    supports_penalties: bool
+    supports_min_tokens: bool
+    supports_top_k: bool
+    supports_top_p: bool
     supports_min_p: bool
-    supports_guards: bool
-    def __init__(self, supports_generate: bool = ..., supports_chat: bool = ..., supports_tools: bool = ..., supports_response_format: bool = ..., supports_classify: bool = ..., supports_continuation: bool = ..., supports_logprobs: bool = ..., supports_prompt_logprobs: bool = ..., supports_logit_bias: bool = ..., supports_penalties: bool = ..., supports_min_p: bool = ..., supports_guards: bool = ...) -> None: ...
+    supports_repetition_penalty: bool
+    supports_presence_penalty: bool
+    supports_frequency_penalty: bool
+    def __init__(self, supports_generate: bool = ..., supports_chat: bool = ..., supports_tools: bool = ..., supports_builtin_tools: bool = ..., supports_tool_choice: bool = ..., supports_response_format: bool = ..., supports_guards: bool = ..., supports_classify: bool = ..., supports_continuation: bool = ..., supports_logprobs: bool = ..., supports_prompt_logprobs: bool = ..., supports_logit_bias: bool = ..., supports_min_tokens: bool = ..., supports_top_k: bool = ..., supports_top_p: bool = ..., supports_min_p: bool = ..., supports_repetition_penalty: bool = ..., supports_presence_penalty: bool = ..., supports_frequency_penalty: bool = ...) -> None: ...
 
 class Limits(_message.Message):
     __slots__ = ("max_concurrency", "max_queue", "max_logprobs")

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
+import threading
+import time
 from contextlib import aclosing
 
 import pytest
 
 from backends.errors import ComputeError, ContextLengthError, InvalidRequestError, LoadError, UnavailableError
-from backends.transformers.backend import TransformersBackend
+from backends.transformers.backend import _CLOSE_S, TransformersBackend
 from backends.transformers.engine import Engine
 from backends.transformers.mailbox import Mailbox, merge
 from backends.types import Finish, FinishReason, TokenDelta, TokenLogprob, Usage
+from services.config import ServerConfig
 from tests.unit.backends.transformers.driver import CONTEXT_LENGTH, prompt, request
 
 PATIENCE_S = 60
@@ -180,6 +184,53 @@ async def test_load_that_breaks_unexpectedly(checkpoint, monkeypatch, caplog):
     with pytest.raises(LoadError, match="ZeroDivisionError"):
         await backend.load()
     await backend.close()
+
+
+@pytest.mark.parametrize("missing", ["torch", "transformers"])
+async def test_load_without_the_extra(checkpoint, monkeypatch, caplog, missing):
+    for name in [name for name in sys.modules if name.startswith("backends.transformers.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+    backend = build(checkpoint)
+    with pytest.raises(LoadError, match=r"not installed: pip install 'paddock\[transformers\]'$"):
+        await backend.load()
+    await backend.close()
+    assert not caplog.records
+
+
+async def test_load_with_a_broken_extra_tells_its_cause(checkpoint, monkeypatch, caplog):
+    monkeypatch.delitem(sys.modules, "backends.transformers.assembly")
+    monkeypatch.setitem(sys.modules, "backends.transformers.loading", None)
+    backend = build(checkpoint)
+    with pytest.raises(LoadError, match="ModuleNotFoundError"):
+        await backend.load()
+    await backend.close()
+    assert "Traceback" in caplog.text
+
+
+async def test_closing_does_not_wait_for_a_step_that_hangs(checkpoint, monkeypatch, caplog):
+    assert ServerConfig().close_s > _CLOSE_S
+    monkeypatch.setattr("backends.transformers.backend._CLOSE_S", 0.1)
+    backend = build(checkpoint)
+    await backend.load()
+    hanging, release, step = threading.Event(), threading.Event(), Engine.step
+
+    def hang(engine):
+        hanging.set()
+        release.wait()
+        return step(engine)
+
+    monkeypatch.setattr(Engine, "step", hang)
+    running = asyncio.create_task(collect(backend, request()))
+    await until(hanging.is_set)
+    worker, started = backend._worker, time.monotonic()
+    await backend.close()
+    assert time.monotonic() - started < 5
+    assert "did not end within 0.1 s" in caplog.text
+    release.set()
+    with pytest.raises(UnavailableError):
+        await running
+    assert await asyncio.to_thread(worker.join, PATIENCE_S)
 
 
 async def test_closing_while_loading(checkpoint):

@@ -23,6 +23,21 @@ def test_bytes_per_token():
     assert GEOMETRY.bytes_per_token == 2 * 2 * 1 * 2 * 4
 
 
+def test_free_rows_are_bounded():
+    """As `cache_gib` tells: by the rows in use, and in all."""
+    most_free = 0
+    for capacity in sorted({capacity_for(tokens) for tokens in range(1, 4097)}):
+        cache, free = KVCache(Geometry(1, 1, 1, torch.int8, torch.device("cpu"))), [0]
+        for occupied in range(1, 130):
+            lease = cache.open(occupied, capacity)
+            lease.length = capacity - 1
+            cache.make_room(lease)
+            free.append(sum(block.rows for block in cache.blocks) - occupied)
+            assert free[-1] <= occupied
+        most_free += max(free) * capacity
+    assert most_free == 33_376
+
+
 class CacheMachine(RuleBasedStateMachine):
     """Leases are opened, filled, moved to shared blocks, grown and released in any order."""
 
@@ -74,8 +89,8 @@ class CacheMachine(RuleBasedStateMachine):
             assert lease.block.leases[lease.row] is lease
         for block in self.cache.blocks:
             assert 0 < len(block.leases) <= block.rows
-        if not self.leases:
-            assert self.cache.bytes_allocated == 0
+        occupied = sum(lease.block.capacity for lease in self.leases.values()) * GEOMETRY.bytes_per_token
+        assert self.cache.bytes_allocated <= 2 * occupied
 
 
 TestCache = CacheMachine.TestCase

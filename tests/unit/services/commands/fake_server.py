@@ -79,12 +79,14 @@ class FakeServer(InferenceServiceServicer):
         self, request: GenerateRequest, context: grpc.ServicerContext
     ) -> Iterator[GenerateStreamResponse]:
         self._remember(request, context)
-        for step in self.scripts.popleft():
+        script = self.scripts.popleft()
+        # Before the first step: a call that is cancelled early is not asked for the next one.
+        if HANG in script and not context.add_callback(self.cancelled.set):
+            self.cancelled.set()
+        for step in script:
             if isinstance(step, Exception):
                 self._fail(step, context)
             elif step == HANG:
-                if not context.add_callback(self.cancelled.set):  # it is cancelled already
-                    self.cancelled.set()
                 self.cancelled.wait(timeout=20)
                 return
             else:

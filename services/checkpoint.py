@@ -8,7 +8,6 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -16,6 +15,9 @@ from services.errors import ConfigError
 
 EMBEDDED = "embedded:"
 """Prefix of a checkpoint that ships with Paddock, as in `embedded:paddock-tiny`."""
+
+_MODELS = Path(__file__).parents[1] / "models"
+"""Beside this package, in a checkout and where it is installed. Not by import: others call their packages so too."""
 
 _FETCHED = ["*.json", "*.safetensors", "*.jinja"]
 """What is fetched from a hub: no pickles, no code."""
@@ -58,7 +60,7 @@ def resolve(checkpoint: str, revision: str | None, key: str) -> Path:
         ConfigError: there is no such folder, or it can't be fetched.
     """
     if checkpoint.startswith(EMBEDDED):
-        folder = Path(str(files("models"))) / checkpoint.removeprefix(EMBEDDED)
+        folder = _MODELS / checkpoint.removeprefix(EMBEDDED)
     else:
         folder = Path(checkpoint).expanduser()
     if folder.is_dir():

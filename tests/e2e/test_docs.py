@@ -36,8 +36,9 @@ def test_the_readme_shows_calls():
 
 @pytest.fixture(scope="module")
 def server():
-    """The embedded model, started as `make run` starts it, but on a free port."""
-    command = [sys.executable, "-m", "services.cli", "serve", "server.address=127.0.0.1:0"]
+    """The embedded model, started as `make run` starts it, but on a free port and on the day the README was written."""
+    day = "models.paddock-tiny.date=2026-11-23"
+    command = [sys.executable, "-m", "services.cli", "serve", "server.address=127.0.0.1:0", day]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT)
     try:
         yield next(line for line in process.stdout if " on 127.0.0.1:" in line).split()[-1]

@@ -1,0 +1,1 @@
+"""The embedded models: small, made here, each with its card."""

@@ -74,8 +74,10 @@ async def test_cancelling_a_unary_call_frees_its_slot(slow):
 async def test_closing_the_connection_frees_every_slot(slow):
     async with slow() as rig:
         other = rig.client()
-        calls = [other.stub.GenerateStream(long_request(n=2)) for _ in range(2)]
-        await first_token(calls[0])
+        calls = []
+        for _ in range(2):
+            calls.append(other.stub.GenerateStream(long_request(n=2)))
+            await soon(calls[-1].read())  # `started`: it was admitted
         await rig.until_load(2, 2)
 
         await other.channel.close()

@@ -91,6 +91,7 @@ async def test_cancelling_while_queued_frees_the_place(slow):
         for call in running:
             await first_token(call)
         queued = [rig.stub.GenerateStream(long_request()), asyncio.ensure_future(rig.stub.Generate(long_request()))]
+        await soon(queued[0].read())  # `started`: it was admitted
         await rig.until_load(2, 2)
 
         for call in queued:

@@ -59,6 +59,7 @@ def _needs(request: GenerationRequest, feature: Feature) -> bool:
         Feature.LOGPROBS: request.logprobs is not None,
         Feature.PROMPT_LOGPROBS: request.prompt_logprobs is not None,
         Feature.CONTINUATION: bool(request.continuation),
+        Feature.GRAMMAR: request.grammar is not None,
     }[feature]
 
 

@@ -37,6 +37,7 @@ class Feature(str, Enum):
     LOGPROBS = "logprobs"
     PROMPT_LOGPROBS = "prompt_logprobs"
     CONTINUATION = "continuation"
+    GRAMMAR = "response_format"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,24 @@ class Sampling:
     logit_bias: tuple[tuple[int, float], ...] = ()
 
 
+class GrammarKind(Enum):
+    """The notation of a grammar."""
+
+    JSON_SCHEMA = "json_schema"
+    """A JSON schema, as JSON text; the schema `{"type": "object"}` is any JSON object."""
+    REGEX = "regex"
+    EBNF = "ebnf"
+    """GBNF, as xgrammar reads it: its first rule is `root`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """A form that an answer's text is held to, its stop token not counted in."""
+
+    kind: GrammarKind
+    source: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
     """One answer wanted for one prompt.
@@ -85,6 +104,8 @@ class GenerationRequest:
         stop_token_ids: ids that end the answer.
         logprobs: None for none; else the number of most likely candidates reported beside each chosen id.
         prompt_logprobs: the same for each prompt id; the first one, with nothing before it, has no logprob.
+        grammar: held to while decoding: only ids that it allows are chosen, and a stop token only where it is complete.
+            Where nothing else is allowed, a stop token is chosen though `min_tokens` are not reached.
     """
 
     prompt: tuple[int, ...]
@@ -95,6 +116,7 @@ class GenerationRequest:
     stop_token_ids: frozenset[int] = frozenset()
     logprobs: int | None = None
     prompt_logprobs: int | None = None
+    grammar: Grammar | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +194,7 @@ class Capabilities:
         features: what it supports of what a backend may lack.
         generates: whether `generate` works.
         classifies: whether `classify` works.
+        labels: of a classifier, in the order of its logits.
         device: where it computes, such as "cpu" or "cuda:0".
         dtype: of the weights, such as "float32".
     """
@@ -183,6 +206,7 @@ class Capabilities:
     max_logprobs: int = 0
     generates: bool = True
     classifies: bool = False
+    labels: tuple[str, ...] = ()
     device: str = "cpu"
     dtype: str = "float32"
 

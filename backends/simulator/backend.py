@@ -70,7 +70,7 @@ class SimulatorBackend(Backend):
             context_length=context_length,
             vocab_size=vocab_size,
             max_concurrency=max_concurrency,
-            features=frozenset(Feature) - frozenset(lacking),
+            features=frozenset(Feature) - {Feature.GRAMMAR} - frozenset(lacking),
             max_logprobs=CANDIDATES,
             generates=num_labels == 0,
             classifies=num_labels > 0,

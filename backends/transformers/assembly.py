@@ -59,7 +59,7 @@ def build_engine(config: TransformersConfig) -> tuple[Engine, Capabilities]:
         context_length=context_length,
         vocab_size=model.vocab_size,
         max_concurrency=config.max_concurrency,
-        features=frozenset(Feature),
+        features=frozenset(Feature) - {Feature.GRAMMAR},
         max_logprobs=min(MAX_LOGPROBS, model.vocab_size),
         device=str(loaded.device),
         dtype=str(loaded.dtype).removeprefix("torch."),

@@ -25,7 +25,7 @@ run: $(VENV)/.run-stamp ## serve the embedded model on 127.0.0.1:50051
 
 .PHONY: test
 test: $(VENV)/.dev-stamp $(VENV)/.protobuf-stamp ## run every test
-	@$(bin)/python -m pytest $(ARGS)
+	@$(bin)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 .PHONY: check
 check: check-lint check-types check-imports check-proto ## lint, types, imports and proto, changing nothing

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import pytest_asyncio
 
 from tests.checkpoint import write_tokenizer
+
+_HERE = Path(__file__).parent
+_ON_ONE_LOOP = {_HERE / "e2e", _HERE / "service"}
+"""Folders whose tests share servers for the session, and so the event loop that these run on."""
+
+
+def pytest_collection_modifyitems(items):
+    """Run every test beside a shared server on the server's event loop."""
+    for item in items:
+        if _ON_ONE_LOOP.intersection(item.path.parents) and pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ import hydra.utils
 from backends.base import Backend
 from backends.types import Capabilities
 from llama.chat import STOP_TOKENS, ChatEncoder, ChatError, Layout
+from llama.chat.check import check_template
 from llama.tokenizer import Tokenizer, TokenizerError
 from services import sampling
 from services.admission import Admission
@@ -28,6 +29,7 @@ from services.errors import (
     ModelUnavailableError,
     Violation,
 )
+from services.template import chat_template
 
 _log = logging.getLogger(__name__)
 
@@ -131,7 +133,7 @@ class ServedModel:
             key = f"{self._key}.checkpoint"
             folder = await in_daemon_thread(resolve, self.config.checkpoint, self.config.revision, key)
             tokenizer = await in_daemon_thread(self._tokenizer, folder)
-            chat = self._chat(tokenizer)
+            chat = await in_daemon_thread(self._chat, tokenizer, folder)
             self.backend = self._make_backend(folder)
             capabilities = await self.backend.load()
             if tokenizer.vocab_size > capabilities.vocab_size:
@@ -187,15 +189,20 @@ class ServedModel:
         generation_config = read_json(folder, "generation_config.json")
         return sampling.defaults(configured, generation_config, capabilities.features, self._key)
 
-    def _chat(self, tokenizer: Tokenizer) -> ChatEncoder | None:
-        if self.config.chat_layout is ChatLayout.none:
+    def _chat(self, tokenizer: Tokenizer, folder: Path) -> ChatEncoder | None:
+        key, layout = f"{self._key}.chat_layout", self.config.chat_layout
+        if layout is ChatLayout.none:
             return None
         try:
-            return ChatEncoder(tokenizer, Layout(self.config.chat_layout.value))
+            if layout is not ChatLayout.template:
+                return ChatEncoder(tokenizer, Layout(layout.value))
+            template = chat_template(folder, tokenizer.control_ids, key)
+            encoder = ChatEncoder(tokenizer, template)
+            check_template(encoder, template, (folder / "tokenizer.json").read_text(encoding="utf-8"))
         except ChatError as error:
-            raise ConfigError(
-                f"{self._key}.chat_layout: {error.message}; set it to none to serve prompts only"
-            ) from error
+            other = " or to template, for the checkpoint's own," if layout is not ChatLayout.template else ""
+            raise ConfigError(f"{key}: {error.message}; set it{other} to none to serve prompts only") from error
+        return encoder
 
     def _make_backend(self, folder: Path) -> Backend:
         arguments = dataclasses.asdict(self.config.backend)

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 
 from backends.types import Feature, Sampling, TokenLogprob, Usage
-from llama.chat import Layout
 from llama.tokenizer import Tokenizer
 from paddock.v1 import generate_pb2, model_pb2
 from services.event import CallMade, Completed, Delta, Event, Finished, FinishReason, PromptScored
@@ -196,12 +195,13 @@ def model(served: ServedModel) -> model_pb2.Model:
 
 
 def _support(loaded: Loaded) -> model_pb2.Support:
-    generates, has_chat = loaded.capabilities.generates, loaded.chat is not None
+    generates, chat = loaded.capabilities.generates, loaded.chat
     features = {f"supports_{feature.value}": feature in loaded.capabilities.features for feature in Feature}
     return model_pb2.Support(
         supports_generate=generates,
-        supports_chat=generates and has_chat,
-        supports_tools=generates and loaded.chat is not None and loaded.chat.layout is Layout.HF,
+        supports_chat=generates and chat is not None,
+        supports_tools=generates and chat is not None and chat.supports_tools,
+        supports_builtin_tools=generates and chat is not None and chat.supports_builtin_tools,
         **features,
     )
 

@@ -29,7 +29,7 @@ from services.errors import (
     ModelUnavailableError,
     Violation,
 )
-from services.template import chat_template
+from services.template import chat_template, special_tokens
 
 _log = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ class ServedModel:
             self._loaded = Loaded(
                 tokenizer,
                 chat,
-                _stop_token_ids(folder, tokenizer, chat is not None),
+                _stop_token_ids(folder, tokenizer, self.config.chat_layout),
                 self._sampling_defaults(folder, capabilities),
                 capabilities,
                 Admission(self.name, capabilities.max_concurrency, self.config.max_queue),
@@ -242,14 +242,16 @@ class ServedModels:
         return self._by_name[name]
 
 
-def _stop_token_ids(folder: Path, tokenizer: Tokenizer, chat: bool) -> tuple[int, ...]:
-    """The checkpoint's own end tokens, and for chat models those of Llama 3.1's layout."""
+def _stop_token_ids(folder: Path, tokenizer: Tokenizer, layout: ChatLayout) -> tuple[int, ...]:
+    """The checkpoint's own end tokens, and for chat models those of Llama 3.1's layout, or of its template."""
     ids: list[int] = []
     for name in ("generation_config.json", "config.json"):
         eos = read_json(folder, name).get("eos_token_id")
         if eos is not None:
             ids += [eos] if isinstance(eos, int) else eos
             break
-    if chat:
-        ids += [tokenizer.control_ids[name] for name in STOP_TOKENS if name in tokenizer.control_ids]
+    names = () if layout is ChatLayout.none else STOP_TOKENS
+    if layout is ChatLayout.template:
+        names = (*names, special_tokens(folder).get("eos_token", ""))
+    ids += [tokenizer.control_ids[name] for name in names if name in tokenizer.control_ids]
     return tuple(sorted(set(ids)))

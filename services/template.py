@@ -36,7 +36,7 @@ def chat_template(folder: Path, control_names: Collection[str], key: str) -> Cha
         sources[_DEFAULT],
         control_names,
         tool_template=sources.get(_TOOL_USE),
-        special_tokens=_special_tokens(read_json(folder, "special_tokens_map.json") | config),
+        special_tokens=special_tokens(folder),
     )
 
 
@@ -56,8 +56,13 @@ def _files(folder: Path, key: str) -> dict[str, str]:
         raise ConfigError(f"{key}: a chat template in {folder} can't be read: {error}") from error
 
 
-def _special_tokens(entries: dict[str, Any]) -> dict[str, str]:
-    """Give `bos_token` and its like, written as a name or as an object with the name in `content`."""
+def special_tokens(folder: Path) -> dict[str, str]:
+    """Give a checkpoint's `bos_token` and its like: its files have a name, or an object with the name in `content`.
+
+    Raises:
+        ConfigError: a file can't be read.
+    """
+    entries = read_json(folder, "special_tokens_map.json") | read_json(folder, "tokenizer_config.json")
     tokens = {}
     for name, value in entries.items():
         text = value.get("content") if isinstance(value, dict) else value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 
 from llama.chat import hf, meta
@@ -82,18 +82,7 @@ class ChatEncoder:
             if isinstance(segment, Control):
                 ids.append(self._control[segment.name])
             else:
-                ids += self._known.get(segment) or next(encoded)
-        return EncodedPrompt(ids, sum(map(self._tokenizer.count_control, _runs(segments))))
-
-
-def _runs(segments: Iterable[Segment]) -> Iterable[str]:
-    """Join the texts between two control tokens: what several parts of a message spell together counts too."""
-    run: list[str] = []
-    for segment in segments:
-        if isinstance(segment, str):
-            run.append(segment)
-        elif run:
-            yield run[0] if len(run) == 1 else "".join(run)
-            run = []
-    if run:
-        yield "".join(run)
+                ids += self._known[segment] if segment in self._known else next(encoded)
+        # Between control tokens joined: what several parts of a message spell together counts too.
+        text = "".join([segment if isinstance(segment, str) else "\0" for segment in segments])
+        return EncodedPrompt(ids, self._tokenizer.count_control(text))

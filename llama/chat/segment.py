@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -41,11 +40,12 @@ class EncodedPrompt:
     neutralized: int
 
 
-def header(role: str) -> Iterator[Segment]:
+_BEFORE_ROLE, _AFTER_ROLE = Control(START_HEADER), Control(END_HEADER)
+
+
+def header(role: str) -> tuple[Segment, ...]:
     """Open a message. A tool's results are from `ipython`."""
-    yield Control(START_HEADER)
-    yield "ipython" if role == "tool" else role
-    yield Control(END_HEADER)
+    return _BEFORE_ROLE, "ipython" if role == "tool" else role, _AFTER_ROLE
 
 
 _MONTHS = "January February March April May June July August September October November December".split()

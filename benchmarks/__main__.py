@@ -5,7 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 
-NAMES = ("engine", "wire")
+NAMES = ("engine", "tokenize", "wire")
 
 
 def main() -> None:

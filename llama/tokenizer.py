@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import tokenizers
@@ -24,7 +24,8 @@ class Tokenizer:
 
     Attributes:
         vocab_size: ids are in `[0, vocab_size)`.
-        control_ids: id of each control token, by its name such as `<|eot_id|>`.
+        control_ids: id of each control token, by its name such as `<|eot_id|>`: those that the tokenizer calls special,
+            and other added tokens written as tags, such as `<think>`. No text yields one of them.
         bos_id: the id put before a raw prompt, or None where the tokenizer adds none.
     """
 
@@ -43,20 +44,23 @@ class Tokenizer:
         if kind != "BPE":
             raise TokenizerError(f"its model is {kind}, and only BPE, which Llama models have, is supported")
         added = spec.get("added_tokens") or []
-        self.control_ids: Mapping[str, int] = {t["content"]: t["id"] for t in added if t["special"]}
+        self.control_ids: Mapping[str, int] = {t["content"]: t["id"] for t in added if _is_control(t)}
         self.vocab_size: int = max(whole.get_vocab(with_added_tokens=True).values()) + 1
         self._text = _without_control_tokens(spec)
         self._pieces = _pieces(whole, spec)
-        self._control_id_set = frozenset(self.control_ids.values())
+        self._special_ids = frozenset(t["id"] for t in added if t["special"])
         self._control_pattern = _any_of(self.control_ids)
         start = whole.encode("").ids
-        self.bos_id: int | None = start[0] if start and start[0] in self._control_id_set else None
+        self.bos_id: int | None = start[0] if start and start[0] in self._special_ids else None
 
     def encode(self, text: str) -> list[int]:
         """Encode text as nothing but text: no id of the result is a control token's."""
         # A batch of one: `encode` would keep Python's lock for as long as it takes, which is seconds for megabytes.
-        ids: list[int] = self._text.encode_batch_fast([text], add_special_tokens=False)[0].ids
-        return ids
+        return self.encode_all([text])[0]
+
+    def encode_all(self, texts: Sequence[str]) -> list[list[int]]:
+        """Encode texts, each by itself, as `encode` does."""
+        return [encoding.ids for encoding in self._text.encode_batch_fast(texts, add_special_tokens=False)]
 
     def count_control(self, text: str) -> int:
         """Count the places where text spells a control token's name."""
@@ -67,21 +71,42 @@ class Tokenizer:
         return self._pieces[token_id] if token_id < len(self._pieces) else b""
 
     def is_control(self, token_id: int) -> bool:
-        """Tell whether an id is a control token's."""
-        return token_id in self._control_id_set
+        """Tell whether an id is one that the tokenizer calls special: an answer's text leaves it out."""
+        return token_id in self._special_ids
 
 
-def _any_of(names: Mapping[str, int]) -> re.Pattern[str] | None:
-    longest_first = sorted(names, key=len, reverse=True)
-    return re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+def _is_control(added_token: Mapping[str, Any]) -> bool:
+    """Tell whether an added token is structure and not a word: it is special, or written as a tag."""
+    return bool(added_token["special"]) or bool(re.fullmatch(r"<\S+>|\[\S+\]", added_token["content"]))
+
+
+def _any_of(names: Collection[str]) -> re.Pattern[str] | None:
+    """Match any of the names, the longest where several do. As a trie: beside each other they'd all be tried."""
+    if not names:
+        return None
+    trie: dict[str, Any] = {}
+    for name in names:
+        node = trie
+        for character in name:
+            node = node.setdefault(character, {})
+        node[""] = {}
+    return re.compile(_branches(trie))
+
+
+def _branches(node: dict[str, Any]) -> str:
+    branches = [re.escape(character) + _branches(child) for character, child in node.items() if character]
+    if not branches:
+        return ""
+    together = branches[0] if len(branches) == 1 and "" not in node else f"(?:{'|'.join(branches)})"
+    return together + ("?" if "" in node else "")
 
 
 def _without_control_tokens(spec: dict[str, Any]) -> tokenizers.Tokenizer:
     """Build the tokenizer again, with plain added tokens kept and every way to a control token removed."""
-    control = {t["content"] for t in spec.get("added_tokens") or [] if t["special"]}
+    control = {t["content"] for t in spec.get("added_tokens") or [] if _is_control(t)}
     spec = dict(spec)
     spec["model"] = _model_without(spec["model"], control)
-    spec["added_tokens"] = [t for t in spec.get("added_tokens") or [] if not t["special"]]
+    spec["added_tokens"] = [t for t in spec.get("added_tokens") or [] if not _is_control(t)]
     spec["post_processor"] = None
     spec["truncation"] = None
     spec["padding"] = None

@@ -26,10 +26,11 @@ from services.sampling import RANGES
 
 
 class ChatLayout(Enum):
-    """How a model's conversations are laid out; `none` for base models."""
+    """How a model's conversations are laid out: Llama 3.1's two ways, the checkpoint's own template, `none` at all."""
 
     hf = "hf"
     meta = "meta"
+    template = "template"
     none = "none"
 
 

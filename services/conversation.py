@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from llama import strict_json
-from llama.chat import ChatError, EncodedPrompt, Layout, Message, Tool, ToolCall
+from llama.chat import BuiltinTool, ChatEncoder, ChatError, EncodedPrompt, Message, Tool, ToolCall
 from paddock.v1 import chat_pb2
 from services.checks import Checks, check_text
 from services.errors import FeatureUnsupportedError
@@ -28,6 +28,12 @@ _ROLES = {
     chat_pb2.ROLE_TOOL: "tool",
 }
 
+_BUILTINS = {
+    chat_pb2.BUILTIN_TOOL_BRAVE_SEARCH: BuiltinTool.BRAVE_SEARCH,
+    chat_pb2.BUILTIN_TOOL_WOLFRAM_ALPHA: BuiltinTool.WOLFRAM_ALPHA,
+    chat_pb2.BUILTIN_TOOL_CODE_INTERPRETER: BuiltinTool.CODE_INTERPRETER,
+}
+
 
 def encode_chat(chat: chat_pb2.Chat, path: str, model: ServedModel, loaded: Loaded, checks: Checks) -> EncodedPrompt:
     """Encode a conversation; `path` is its field's, for violations. Its date is `told_date`'s.
@@ -37,7 +43,7 @@ def encode_chat(chat: chat_pb2.Chat, path: str, model: ServedModel, loaded: Load
     """
     if loaded.chat is None:
         raise FeatureUnsupportedError("chat", model.name)
-    tools = _tools(chat, path, model, loaded.chat.layout, checks)
+    tools, builtins = _tools(chat, path, model, loaded.chat, checks)
     count = len(chat.messages)
     today = told_date(chat, path, model, checks)
     if not checks.require(
@@ -53,7 +59,8 @@ def encode_chat(chat: chat_pb2.Chat, path: str, model: ServedModel, loaded: Load
     if any(message is None for message in messages):
         return EncodedPrompt([], 0)
     try:
-        return loaded.chat.encode([m for m in messages if m is not None], tools=tools, today=today)
+        given = [m for m in messages if m is not None]
+        return loaded.chat.encode(given, tools=tools, builtin_tools=builtins, today=today)
     except ChatError as error:
         checks.require(False, f"{path}.{error.field}", error.message)
         return EncodedPrompt([], 0)
@@ -103,24 +110,37 @@ def _message(message: chat_pb2.Message, path: str, index: int, checks: Checks) -
     is_json = any(part.WhichOneof("kind") == "json" for part in message.content)
     ok = checks.require(not is_json or len(texts) == 1, f"{path}.content", "a json part must be the only one")
     return Message(
-        role, "".join(texts), tuple(call for call in calls if call is not None), is_json, message.end_of_message
+        role,
+        "".join(texts),
+        tuple(call for call in calls if call is not None),
+        is_json,
+        message.end_of_message,
+        tuple(texts),
+        message.tool_call_id,
     )
 
 
 def callable_tools(chat: chat_pb2.Chat) -> frozenset[str]:
-    """Name the functions that the model may call."""
+    """Name the functions and built-in tools that the model may call."""
     if chat.tool_choice.mode == chat_pb2.TOOL_MODE_NONE:
         return frozenset()
-    return frozenset(tool.function.name for tool in chat.tools)
+    return frozenset(map(_name, chat.tools))
 
 
-def _tools(chat: chat_pb2.Chat, path: str, model: ServedModel, layout: Layout, checks: Checks) -> list[Tool]:
+def _name(tool: chat_pb2.Tool) -> str:
+    return _BUILTINS[tool.builtin].value if tool.builtin in _BUILTINS else tool.function.name
+
+
+def _tools(
+    chat: chat_pb2.Chat, path: str, model: ServedModel, encoder: ChatEncoder, checks: Checks
+) -> tuple[list[Tool], list[BuiltinTool]]:
+    """Give what is shown to the model: functions, and built-in tools."""
     if not chat.tools:
         checks.require(not chat.HasField("tool_choice"), f"{path}.tool_choice", "is set, and there are no tools")
-        return []
-    if layout is not Layout.HF:
+        return [], []
+    if not encoder.supports_tools and any(tool.WhichOneof("kind") == "function" for tool in chat.tools):
         raise FeatureUnsupportedError("tools", model.name)
-    if any(tool.WhichOneof("kind") == "builtin" for tool in chat.tools):
+    if not encoder.supports_builtin_tools and any(tool.WhichOneof("kind") == "builtin" for tool in chat.tools):
         raise FeatureUnsupportedError("builtin_tools", model.name)
     choice = chat.tool_choice
     if choice.WhichOneof("kind") == "function_name" or choice.mode == chat_pb2.TOOL_MODE_REQUIRED:
@@ -129,17 +149,22 @@ def _tools(chat: chat_pb2.Chat, path: str, model: ServedModel, layout: Layout, c
     checks.require(known, f"{path}.tool_choice.mode", "is none of the modes")
     size = sum(len(tool.function.parameters_json) for tool in chat.tools)
     if not checks.require(size <= _MAX_SCHEMAS, f"{path}.tools", f"schemas of more than {_MAX_SCHEMAS} characters"):
-        return []
+        return [], []
     checks.require(len(chat.tools) <= _MAX_TOOLS, f"{path}.tools", f"more than {_MAX_TOOLS}")
-    names = [tool.function.name for tool in chat.tools]
+    names = [_name(tool) for tool in chat.tools]
     checks.require(len(set(names)) == len(names), f"{path}.tools", "two have the same name")
     tools = [_tool(tool, f"{path}.tools[{index}]", checks) for index, tool in enumerate(chat.tools)]
-    return [tool for tool in tools if tool is not None] if callable_tools(chat) else []
+    if not callable_tools(chat):
+        return [], []
+    return [t for t in tools if isinstance(t, Tool)], [t for t in tools if isinstance(t, BuiltinTool)]
 
 
-def _tool(tool: chat_pb2.Tool, path: str, checks: Checks) -> Tool | None:
+def _tool(tool: chat_pb2.Tool, path: str, checks: Checks) -> Tool | BuiltinTool | None:
     if not checks.require(tool.WhichOneof("kind") is not None, path, "is empty: set function or builtin"):
         return None
+    if tool.WhichOneof("kind") == "builtin":
+        checks.require(tool.builtin in _BUILTINS, f"{path}.builtin", "is none of the built-in tools")
+        return _BUILTINS.get(tool.builtin)
     function = tool.function
     checks.require(bool(_NAME.fullmatch(function.name)), f"{path}.function.name", _NAME_RULE)
     parameters = _json_object(function.parameters_json or "{}", f"{path}.function.parameters_json", checks)
@@ -149,7 +174,7 @@ def _tool(tool: chat_pb2.Tool, path: str, checks: Checks) -> Tool | None:
 def _tool_call(call: chat_pb2.ToolCall, path: str, checks: Checks) -> ToolCall | None:
     checks.require(bool(_NAME.fullmatch(call.name)), f"{path}.name", _NAME_RULE)
     arguments = _json_object(call.arguments_json or "{}", f"{path}.arguments_json", checks)
-    return None if arguments is None else ToolCall(call.name, arguments)
+    return None if arguments is None else ToolCall(call.name, arguments, call.id)
 
 
 def _is_json(text: str) -> bool:

@@ -16,6 +16,7 @@ import hydra.utils
 from backends.base import Backend
 from backends.types import Capabilities
 from llama.chat import STOP_TOKENS, ChatEncoder, ChatError, Layout
+from llama.chat.check import check_template
 from llama.tokenizer import Tokenizer, TokenizerError
 from services import sampling
 from services.admission import Admission
@@ -28,6 +29,7 @@ from services.errors import (
     ModelUnavailableError,
     Violation,
 )
+from services.template import chat_template, special_tokens
 
 _log = logging.getLogger(__name__)
 
@@ -131,7 +133,7 @@ class ServedModel:
             key = f"{self._key}.checkpoint"
             folder = await in_daemon_thread(resolve, self.config.checkpoint, self.config.revision, key)
             tokenizer = await in_daemon_thread(self._tokenizer, folder)
-            chat = self._chat(tokenizer)
+            chat = await in_daemon_thread(self._chat, tokenizer, folder)
             self.backend = self._make_backend(folder)
             capabilities = await self.backend.load()
             if tokenizer.vocab_size > capabilities.vocab_size:
@@ -142,7 +144,7 @@ class ServedModel:
             self._loaded = Loaded(
                 tokenizer,
                 chat,
-                _stop_token_ids(folder, tokenizer, chat is not None),
+                _stop_token_ids(folder, tokenizer, self.config.chat_layout),
                 self._sampling_defaults(folder, capabilities),
                 capabilities,
                 Admission(self.name, capabilities.max_concurrency, self.config.max_queue),
@@ -187,15 +189,20 @@ class ServedModel:
         generation_config = read_json(folder, "generation_config.json")
         return sampling.defaults(configured, generation_config, capabilities.features, self._key)
 
-    def _chat(self, tokenizer: Tokenizer) -> ChatEncoder | None:
-        if self.config.chat_layout is ChatLayout.none:
+    def _chat(self, tokenizer: Tokenizer, folder: Path) -> ChatEncoder | None:
+        key, layout = f"{self._key}.chat_layout", self.config.chat_layout
+        if layout is ChatLayout.none:
             return None
         try:
-            return ChatEncoder(tokenizer, Layout(self.config.chat_layout.value))
+            if layout is not ChatLayout.template:
+                return ChatEncoder(tokenizer, Layout(layout.value))
+            template = chat_template(folder, tokenizer.control_ids, key)
+            encoder = ChatEncoder(tokenizer, template)
+            check_template(encoder, template, (folder / "tokenizer.json").read_text(encoding="utf-8"))
         except ChatError as error:
-            raise ConfigError(
-                f"{self._key}.chat_layout: {error.message}; set it to none to serve prompts only"
-            ) from error
+            other = " or to template, for the checkpoint's own," if layout is not ChatLayout.template else ""
+            raise ConfigError(f"{key}: {error.message}; set it{other} to none to serve prompts only") from error
+        return encoder
 
     def _make_backend(self, folder: Path) -> Backend:
         arguments = dataclasses.asdict(self.config.backend)
@@ -235,14 +242,16 @@ class ServedModels:
         return self._by_name[name]
 
 
-def _stop_token_ids(folder: Path, tokenizer: Tokenizer, chat: bool) -> tuple[int, ...]:
-    """The checkpoint's own end tokens, and for chat models those of Llama 3.1's layout."""
+def _stop_token_ids(folder: Path, tokenizer: Tokenizer, layout: ChatLayout) -> tuple[int, ...]:
+    """The checkpoint's own end tokens, and for chat models those of Llama 3.1's layout, or of its template."""
     ids: list[int] = []
     for name in ("generation_config.json", "config.json"):
         eos = read_json(folder, name).get("eos_token_id")
         if eos is not None:
             ids += [eos] if isinstance(eos, int) else eos
             break
-    if chat:
-        ids += [tokenizer.control_ids[name] for name in STOP_TOKENS if name in tokenizer.control_ids]
+    names = () if layout is ChatLayout.none else STOP_TOKENS
+    if layout is ChatLayout.template:
+        names = (*names, special_tokens(folder).get("eos_token", ""))
+    ids += [tokenizer.control_ids[name] for name in names if name in tokenizer.control_ids]
     return tuple(sorted(set(ids)))

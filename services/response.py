@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 
 from backends.types import Feature, Sampling, TokenLogprob, Usage
-from llama.chat import Layout
+from llama.chat import EncodedPrompt
 from llama.tokenizer import Tokenizer
-from paddock.v1 import generate_pb2, model_pb2
+from paddock.v1 import generate_pb2, model_pb2, tokenize_pb2
 from services.event import CallMade, Completed, Delta, Event, Finished, FinishReason, PromptScored
 from services.generation import Plan
 from services.model import Loaded, ServedModel, State
@@ -56,6 +56,22 @@ def started(plan: Plan, request_id: str, model: str) -> generate_pb2.Started:
         prompt_tokens=len(plan.prompt),
         neutralized_sequences=plan.neutralized,
     )
+
+
+def tokenized(encoded: EncodedPrompt, tokenizer: Tokenizer, context_length: int) -> tokenize_pb2.TokenizeResponse:
+    """Tell ids with the bytes that they stand for."""
+    response = tokenize_pb2.TokenizeResponse(
+        token_count=len(encoded.token_ids),
+        context_length=context_length,
+        neutralized_sequences=encoded.neutralized,
+    )
+    add, start = response.tokens.add, 0  # messages made in their place: a list of them takes twice the time
+    for token_id in encoded.token_ids:
+        piece = tokenizer.piece(token_id)
+        end = start + len(piece)
+        add(id=token_id, piece=piece, start=start, end=end)
+        start = end
+    return response
 
 
 class Writer:
@@ -196,12 +212,13 @@ def model(served: ServedModel) -> model_pb2.Model:
 
 
 def _support(loaded: Loaded) -> model_pb2.Support:
-    generates, has_chat = loaded.capabilities.generates, loaded.chat is not None
+    generates, chat = loaded.capabilities.generates, loaded.chat
     features = {f"supports_{feature.value}": feature in loaded.capabilities.features for feature in Feature}
     return model_pb2.Support(
         supports_generate=generates,
-        supports_chat=generates and has_chat,
-        supports_tools=generates and loaded.chat is not None and loaded.chat.layout is Layout.HF,
+        supports_chat=generates and chat is not None,
+        supports_tools=generates and chat is not None and chat.supports_tools,
+        supports_builtin_tools=generates and chat is not None and chat.supports_builtin_tools,
         **features,
     )
 

@@ -25,3 +25,11 @@ def pytest_collection_modifyitems(items):
 def checkpoint(tmp_path_factory):
     """A checkpoint folder with a tokenizer of 600 tokens and no weights."""
     return write_tokenizer(tmp_path_factory.mktemp("checkpoint"))
+
+
+@pytest.fixture(scope="session")
+def llama_31_checkpoint(tmp_path_factory):
+    """A checkpoint folder with Llama 3.1's real tokenizer and no weights. Tests without it need no `llama-models`."""
+    from tests.llama_31 import write_checkpoint
+
+    return write_checkpoint(tmp_path_factory.mktemp("llama-3.1"))

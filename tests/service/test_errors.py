@@ -244,7 +244,6 @@ FUNCTION = chat_pb2.Tool(function=chat_pb2.FunctionTool(name="weather", descript
 UNBUILT_TOOLS = {
     "required": ([FUNCTION], chat_pb2.ToolChoice(mode=chat_pb2.TOOL_MODE_REQUIRED)),
     "named": ([FUNCTION], chat_pb2.ToolChoice(function_name="weather")),
-    "builtin": ([chat_pb2.Tool(builtin=chat_pb2.BUILTIN_TOOL_BRAVE_SEARCH)], None),
 }
 
 

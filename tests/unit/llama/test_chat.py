@@ -153,6 +153,20 @@ def test_a_tokenizer_without_headers_is_refused(tokenizer):
     assert "<|eot_id|>" in caught.value.message
 
 
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
+@given(parameters=st.dictionaries(st.text(), values), name=st.text(), description=st.text())
+def test_tools_are_written_as_pythons_json_does(parameters, name, description):
+    function = {"name": name, "description": description, "parameters": parameters}
+    expected = json.dumps({"type": "function", "function": function}, indent=4, ensure_ascii=False)
+    assert Tool(name, description, parameters).as_json() == expected
+
+
 def test_the_date_does_not_depend_on_the_locale(tokenizer):
     encoded = ChatEncoder(tokenizer).encode([Message("user", "x")], today=datetime.date(2026, 3, 5))
     assert b"Today Date: 05 Mar 2026\n" in b"".join(map(tokenizer.piece, encoded.token_ids))

@@ -1,47 +1,126 @@
-"""Holding an answer back while it may be a tool call."""
+"""One output's text and tokens as text and tool calls: each part with the tokens that were read as it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import deque
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby, repeat
 
-from llama.call import may_be_call, read_call
-from llama.chat import ToolCall
+from backends.types import TokenLogprob
+from llama.call import CallReader
+from llama.call_part import Call, Text
 from services.text import Piece
 
 
-class CallReader:
-    """Reads one output's pieces. What can't become a call passes at once; what may is held to the end."""
+@dataclass(frozen=True, slots=True)
+class CallPiece:
+    """A part of a tool call.
 
-    def __init__(self, names: Collection[str]) -> None:
-        """Take the names of the functions that there are."""
-        self._names = names
-        self._skipped = ""
-        self._held: list[Piece] = []
-        self._is_text: bool | None = None
-        """None until the first character that is no space has decided."""
+    Attributes:
+        number: counts the output's calls, from 0.
+        name: on the call's first part only.
+        arguments: a piece of the arguments' JSON text.
+        token_ids: read as this part, with their logprobs when asked for.
+    """
 
-    def skip(self, text: str) -> None:
-        """Take the text that a resumed output already has."""
-        self._skipped = text
-        if text.strip():
-            self._is_text = not may_be_call(text)
+    number: int
+    name: str | None
+    arguments: str
+    token_ids: list[int] = field(default_factory=list)
+    logprobs: list[TokenLogprob] = field(default_factory=list)
 
-    def push(self, piece: Piece) -> Piece | None:
-        """Take a piece; give what is known to be text."""
-        self._held.append(piece)
-        if self._is_text is None and piece.text.strip():
-            self._is_text = not may_be_call(piece.text)
-        return self._release() if self._is_text else None
 
-    def finish(self) -> tuple[ToolCall | None, Piece]:
-        """Give the call that was held, if it is one, and what was held."""
-        held = self._release()
-        return read_call(self._skipped + held.text, self._names), held
+class CallStream:
+    """Reads one output's pieces. What may turn out to be a call or not is held, tokens and all."""
 
-    def _release(self) -> Piece:
-        held, self._held = self._held, []
-        return Piece(
-            "".join(piece.text for piece in held),
-            [token_id for piece in held for token_id in piece.token_ids],
-            [logprob for piece in held for logprob in piece.logprobs],
-        )
+    def __init__(self, tools: Collection[str], python_tag: int | None) -> None:
+        """Take the names of the tools that may be called, and the id of `<|python_tag|>` where there is one."""
+        self._reader = CallReader(tools)
+        self._python_tag = python_tag
+        self._length = 0
+        self._tokens: deque[tuple[int, int, TokenLogprob | None]] = deque()
+        """Not told yet: id, characters of the output up to its end, logprob."""
+        self._told = 0
+        """Characters of the output up to the last token that was told."""
+        self._said = ""
+        """Text whose token goes on with what is not decided."""
+
+    def skip(self, piece: Piece) -> None:
+        """Take what a resumed output already has."""
+        self._read(piece)
+        self._reader.told()
+        self._tokens.clear()
+        self._told = self._length
+
+    def push(self, piece: Piece) -> list[Piece | CallPiece]:
+        """Take a piece; give what is known to be text or of a call."""
+        return self._pieces(self._read(piece))
+
+    def finish(self, ended: bool) -> tuple[list[Piece | CallPiece], bool]:
+        """End the output; `ended` says that the model did. Give the rest, and whether there are calls, and count."""
+        parts, counts = self._reader.finish(ended)
+        pieces = self._pieces(parts)
+        if self._said:
+            pieces.append(self._rest_of_text())
+        return pieces, counts
+
+    def _read(self, piece: Piece) -> list[Text | Call]:
+        ends = [self._length + end for end in piece.ends]
+        self._tokens.extend(zip(piece.token_ids, ends, piece.logprobs or repeat(None), strict=False))
+        parts: list[Text | Call] = []
+        start = 0
+        for token_id, end in zip(piece.token_ids, piece.ends, strict=True):
+            if token_id == self._python_tag:
+                parts += self._reader.read(piece.text[start:end])
+                parts += self._reader.read_tag()
+                start = end
+        parts += self._reader.read(piece.text[start:])
+        self._length += len(piece.text)
+        return parts
+
+    def _pieces(self, parts: Iterable[Text | Call]) -> list[Piece | CallPiece]:
+        pieces: list[Piece | CallPiece] = []
+        for number, group in groupby(parts, lambda part: part.number if isinstance(part, Call) else None):
+            if number is None:
+                texts = [self._text(part) for part in group if isinstance(part, Text)]
+                pieces += [piece for piece in texts if piece.text or piece.token_ids]
+                continue
+            if self._said:
+                pieces.append(self._rest_of_text())
+            pieces.append(self._call(number, [part for part in group if isinstance(part, Call)]))
+        ids, logprobs = self._take(self._reader.decided)
+        if ids and not pieces:
+            calls = self._reader.calls
+            pieces.append(CallPiece(calls - 1, None, "") if calls else Piece("", [], []))
+        if ids:
+            pieces[-1].token_ids.extend(ids)
+            pieces[-1].logprobs.extend(logprobs)
+        return pieces
+
+    def _text(self, part: Text) -> Piece:
+        """Give text with its tokens, as far as they end with it."""
+        ids, logprobs = self._take(part.end)
+        text = self._said + part.text
+        end = len(text) - (part.end - self._told)
+        self._said = text[end:]
+        return Piece(text[:end], ids, logprobs)
+
+    def _rest_of_text(self) -> Piece:
+        text, self._said = self._said, ""
+        return Piece(text, [], [])
+
+    def _call(self, number: int, parts: Sequence[Call]) -> CallPiece:
+        name = next((part.name for part in parts if part.name is not None), None)
+        return CallPiece(number, name, "".join(part.arguments for part in parts), *self._take(parts[-1].end))
+
+    def _take(self, end: int) -> tuple[list[int], list[TokenLogprob]]:
+        """Take the tokens that end by a character of the output."""
+        ids: list[int] = []
+        logprobs: list[TokenLogprob] = []
+        while self._tokens and self._tokens[0][1] <= end:
+            token_id, self._told, logprob = self._tokens.popleft()
+            ids.append(token_id)
+            if logprob is not None:
+                logprobs.append(logprob)
+        return ids, logprobs

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from backends.types import TokenLogprob, Usage
-from llama.chat import ToolCall
+from services.call import CallPiece
 from services.text import Piece
 
 
@@ -36,13 +36,12 @@ class Delta:
 
 
 @dataclass(frozen=True, slots=True)
-class CallMade:
-    """An output is a tool call, with the tokens it was read from."""
+class CallDelta:
+    """A part of a tool call of an output; `call_id` is on its first part only."""
 
     index: int
-    call: ToolCall
-    call_id: str
-    piece: Piece
+    piece: CallPiece
+    call_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,4 +62,4 @@ class Completed:
     usage: Usage
 
 
-Event = PromptScored | Delta | CallMade | Finished | Completed
+Event = PromptScored | Delta | CallDelta | Finished | Completed

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Mapping
+from array import array
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from backends.base import Backend
 from backends.types import FinishReason as BackendFinishReason
-from backends.types import GenerationRequest, Sampling, Usage
+from backends.types import GenerationRequest, Grammar, Sampling, Usage
+from llama.call import PYTHON_TAG
 from llama.tokenizer import Tokenizer
-from services.call import CallReader
+from services.call import CallPiece, CallStream
 from services.errors import DeadlineTooShortError
-from services.event import CallMade, Completed, Delta, Event, Finished, FinishReason, PromptScored
+from services.event import CallDelta, Completed, Delta, Event, Finished, FinishReason, PromptScored
 from services.text import Piece, TextStream
 
 _SEED_MODULUS = 2**64
@@ -53,7 +55,8 @@ class Plan:
         neutralized: places where the input spelled a control token.
         sampling: of output 0; output i has seed + i.
         stop_token_ids: the request's and, unless ignored, the model's.
-        tools: names of the functions that answers may call.
+        grammar: what answers are held to.
+        tools: names of the tools that answers may call.
         date: told to the model, as YYYY-MM-DD; None where it is told none.
         continuations: by output index.
     """
@@ -70,6 +73,7 @@ class Plan:
     include_stop: bool
     logprobs: int | None
     prompt_logprobs: int | None
+    grammar: Grammar | None = None
     tools: frozenset[str] = frozenset()
     date: str | None = None
     continuations: Mapping[int, Continuation] = field(default_factory=dict)
@@ -79,11 +83,11 @@ class Plan:
         """How many outputs there are to compute."""
         return self.n - sum(continuation.finished for continuation in self.continuations.values())
 
-    def call_id(self, index: int) -> str:
-        """Name the call that output `index` makes: the same after an interruption, another in every other turn."""
+    def call_id(self, index: int, number: int) -> str:
+        """Name a call that output `index` makes: the same after an interruption, another in every other turn."""
         seed = (self.sampling.seed + index) % _SEED_MODULUS
-        digest = hashlib.blake2b(repr((self.prompt, seed)).encode(), digest_size=8)
-        return f"call_{digest.hexdigest()}"
+        told = array("Q", (seed, number, *self.prompt))
+        return f"call_{hashlib.blake2b(told.tobytes(), digest_size=8).hexdigest()}"
 
     def request(self, index: int) -> GenerationRequest:
         """What the backend is asked for output `index`."""
@@ -98,6 +102,7 @@ class Plan:
             stop_token_ids=self.stop_token_ids,
             logprobs=self.logprobs,
             prompt_logprobs=self.prompt_logprobs if first else None,
+            grammar=self.grammar,
         )
 
 
@@ -109,13 +114,17 @@ class Generation:
     """
 
     def __init__(self, plan: Plan, backend: Backend, tokenizer: Tokenizer) -> None:
+        """Read the continuations, which may take long: not for the event loop where they do."""
         self._plan = plan
         self._backend = backend
         self._texts = {index: TextStream(tokenizer, plan.stop_strings, plan.include_stop) for index in range(plan.n)}
-        self._calls = {index: CallReader(plan.tools) for index in range(plan.n if plan.tools else 0)}
+        python_tag = tokenizer.control_ids.get(PYTHON_TAG)
+        self._calls = {index: CallStream(plan.tools, python_tag) for index in range(plan.n if plan.tools else 0)}
         self._events: list[Event] = []
         self._wake = asyncio.Event()
         self._open = {index for index in range(plan.n) if not self._continuation(index).finished}
+        for index in self._open:
+            self._skip(index)
         self._produced = False
         self._failure: Exception | None = None
         self._cached_prompt_tokens: int | None = None
@@ -164,6 +173,12 @@ class Generation:
     def _continuation(self, index: int) -> Continuation:
         return self._plan.continuations.get(index, Continuation())
 
+    def _skip(self, index: int) -> None:
+        """Read what an output already has."""
+        piece = self._texts[index].skip(self._continuation(index).token_ids)
+        if index in self._calls:
+            self._calls[index].skip(piece)
+
     async def _drive(self, index: int) -> None:
         try:
             await self._generate(index)
@@ -177,9 +192,6 @@ class Generation:
     async def _generate(self, index: int) -> None:
         text = self._texts[index]
         given = self._continuation(index).token_ids
-        skipped = text.skip(given)
-        if index in self._calls:
-            self._calls[index].skip(skipped)
         if text.stopped():
             self._finish(index, FinishReason.STOP)
             return
@@ -209,13 +221,15 @@ class Generation:
                 self._wake.set()
 
     def _emit(self, index: int, piece: Piece) -> None:
-        released = self._calls[index].push(piece) if index in self._calls else piece
-        if released is not None:
-            self._add(index, released)
+        self._add(index, self._calls[index].push(piece) if index in self._calls else [piece])
 
-    def _add(self, index: int, piece: Piece) -> None:
-        if piece.text or piece.token_ids:
-            self._events.append(Delta(index, piece))
+    def _add(self, index: int, pieces: Iterable[Piece | CallPiece]) -> None:
+        for piece in pieces:
+            if isinstance(piece, CallPiece):
+                call_id = None if piece.name is None else self._plan.call_id(index, piece.number)
+                self._events.append(CallDelta(index, piece, call_id))
+            elif piece.text or piece.token_ids:
+                self._events.append(Delta(index, piece))
 
     def _finish(self, index: int, reason: FinishReason, stop_id: int | None = None) -> None:
         text = self._texts[index]
@@ -224,13 +238,9 @@ class Generation:
         if text.stopped():
             reason, stop_id = FinishReason.STOP, None
         if index in self._calls:
-            call, held = self._calls[index].finish()
-            if call is not None and reason is FinishReason.STOP:
-                reason = FinishReason.TOOL_CALLS
-                if held.token_ids:  # else it was told before the interruption
-                    self._events.append(CallMade(index, call, self._plan.call_id(index), held))
-            else:
-                self._add(index, held)
+            pieces, counts = self._calls[index].finish(reason is FinishReason.STOP and not text.stopped())
+            self._add(index, pieces)
+            reason = FinishReason.TOOL_CALLS if counts else reason
         self._open.discard(index)
         self._events.append(Finished(index, reason, text.read, text.stop_string, stop_id))
         self._wake.set()

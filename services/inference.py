@@ -130,7 +130,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         model = self._models.find(request.model)
         loaded, backend = model.ready()
         plan = await _off_loop(request, requests.plan, request, model, loaded)
-        generation = Generation(plan, backend, loaded.tokenizer)
+        generation = await _off_loop(request, Generation, plan, backend, loaded.tokenizer)
         room = ExitStack()
         room.enter_context(loaded.admission.admit(plan.unfinished))
         try:

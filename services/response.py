@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from backends.types import Feature, Sampling, TokenLogprob, Usage
 from llama.chat import EncodedPrompt
 from llama.tokenizer import Tokenizer
 from paddock.v1 import generate_pb2, model_pb2, tokenize_pb2
-from services.event import CallMade, Completed, Delta, Event, Finished, FinishReason, PromptScored
+from services.call import CallPiece
+from services.event import CallDelta, Completed, Delta, Event, Finished, FinishReason, PromptScored
 from services.generation import Plan
 from services.model import Loaded, ServedModel, State
 from services.text import Piece
@@ -31,6 +32,9 @@ _STATES = {
 
 _PROMPT_TOKENS = 1024
 """Of one event: with 20 candidates each, 1,024 tokens are about 300 kB."""
+
+_EVENT_TEXT = 2**16
+"""Characters; an event that has so many is not gone on with."""
 
 _MESSAGE_BYTES = 2**20
 """A message that has reached it gets no further event: clients accept 4 MiB by default."""
@@ -87,9 +91,8 @@ class Writer:
         for event in events:
             if isinstance(event, Delta):
                 self._write_delta(event, written)
-            elif isinstance(event, CallMade):
-                call = self._call(event)
-                written.append(generate_pb2.StreamEvent(output_index=event.index, tool_call_delta=call))
+            elif isinstance(event, CallDelta):
+                self._write_call(event, written)
             elif isinstance(event, Finished):
                 finished = _finished(event)
                 written.append(generate_pb2.StreamEvent(output_index=event.index, finished=finished))
@@ -104,8 +107,9 @@ class Writer:
         return written
 
     def _write_delta(self, event: Delta, written: list[generate_pb2.StreamEvent]) -> None:
-        last = written[-1] if written else None
-        if last is None or last.WhichOneof("event") != "token_delta" or last.output_index != event.index:
+        last = written[-1] if written else generate_pb2.StreamEvent()
+        goes_on = last.WhichOneof("event") == "token_delta" and last.output_index == event.index
+        if not goes_on or len(last.token_delta.text) >= _EVENT_TEXT:
             last = generate_pb2.StreamEvent(output_index=event.index)
             written.append(last)
         delta = last.token_delta
@@ -113,17 +117,20 @@ class Writer:
         self._add_tokens(delta, event.piece)
         delta.SetInParent()
 
-    def _call(self, event: CallMade) -> generate_pb2.ToolCallDelta:
-        delta = generate_pb2.ToolCallDelta(
-            call_index=0,
-            id=event.call_id,
-            name=event.call.name,
-            arguments_json=json.dumps(event.call.arguments, ensure_ascii=False),
-        )
-        self._add_tokens(delta, event.piece)
-        return delta
+    def _write_call(self, event: CallDelta, written: list[generate_pb2.StreamEvent]) -> None:
+        piece = event.piece
+        last = written[-1] if written else generate_pb2.StreamEvent()
+        goes_on = last.WhichOneof("event") == "tool_call_delta" and last.output_index == event.index
+        if not goes_on or last.tool_call_delta.call_index != piece.number or piece.name is not None:
+            delta = generate_pb2.ToolCallDelta(call_index=piece.number, id=event.call_id, name=piece.name)
+            last = generate_pb2.StreamEvent(output_index=event.index, tool_call_delta=delta)
+            written.append(last)
+        last.tool_call_delta.arguments_json += piece.arguments
+        self._add_tokens(last.tool_call_delta, piece)
 
-    def _add_tokens(self, delta: generate_pb2.TokenDelta | generate_pb2.ToolCallDelta, piece: Piece) -> None:
+    def _add_tokens(
+        self, delta: generate_pb2.TokenDelta | generate_pb2.ToolCallDelta, piece: Piece | CallPiece
+    ) -> None:
         if piece.logprobs:
             delta.tokens.extend(self._tokens(piece.token_ids, piece.logprobs))
             return
@@ -151,6 +158,7 @@ def fold(
     response = generate_pb2.GenerateResponse(started=begun)
     outputs = [response.outputs.add(index=index) for index in range(n)]
     texts: list[list[str]] = [[] for _ in range(n)]
+    calls: list[dict[int, _Call]] = [{} for _ in range(n)]
     for event in events:
         output = outputs[event.output_index]
         kind = event.WhichOneof("event")
@@ -158,18 +166,31 @@ def fold(
             texts[event.output_index].append(event.token_delta.text)
             output.tokens.extend(event.token_delta.tokens)
         elif kind == "tool_call_delta":
-            call = event.tool_call_delta
-            output.tool_calls.add(id=call.id, name=call.name, arguments_json=call.arguments_json)
-            output.tokens.extend(call.tokens)
+            delta = event.tool_call_delta
+            call = calls[event.output_index].setdefault(delta.call_index, _Call(delta.id, delta.name))
+            call.arguments.append(delta.arguments_json)
+            output.tokens.extend(delta.tokens)
         elif kind == "finished":
             output.finished.CopyFrom(event.finished)
         elif kind == "prompt":
             response.prompt_tokens.extend(event.prompt.tokens)
         elif kind == "completed":
             response.usage.CopyFrom(event.completed.usage)
-    for output, text in zip(outputs, texts, strict=True):
+    for output, text, made in zip(outputs, texts, calls, strict=True):
         output.text = "".join(text)
+        if output.finished.reason == generate_pb2.FINISH_REASON_TOOL_CALLS:
+            for call in made.values():
+                output.tool_calls.add(id=call.call_id, name=call.name, arguments_json="".join(call.arguments))
     return response
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A call of which deltas were seen."""
+
+    call_id: str
+    name: str
+    arguments: list[str] = field(default_factory=list)
 
 
 def usage(counted: Usage) -> generate_pb2.Usage:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from backends.types import TokenLogprob
 from llama.tokenizer import Tokenizer
@@ -17,11 +17,16 @@ from llama.tokenizer import Tokenizer
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Released text with the tokens that it ends with, and their logprobs when asked for."""
+    """Released text with the tokens that it ends with, and their logprobs when asked for.
+
+    Attributes:
+        ends: for each token, how much of `text` there is when all characters that it contributes to are complete.
+    """
 
     text: str
     token_ids: list[int]
     logprobs: list[TokenLogprob]
+    ends: list[int] = field(default_factory=list)
 
 
 class StopString:
@@ -90,15 +95,22 @@ class TextStream:
         held_back = max((stop.matched for stop in self._stops), default=0)
         return self._release(self._released + len(self._text) - held_back)
 
-    def skip(self, token_ids: Sequence[int]) -> str:
-        """Read ids that the client already has, and give their text: none of it is released again."""
+    def skip(self, token_ids: Sequence[int]) -> Piece:
+        """Read ids that the client already has, and give them with their text: none of it is released again."""
         self.read += len(token_ids)
-        pieces = (self._tokenizer.piece(i) for i in token_ids if not self._tokenizer.is_control(i))
-        text = self._decoder.decode(b"".join(pieces))
+        texts: list[str] = []
+        ends: list[int] = []
+        end = 0
+        for token_id in token_ids:
+            control = self._tokenizer.is_control(token_id)
+            texts.append("" if control else self._decoder.decode(self._tokenizer.piece(token_id)))
+            end += len(texts[-1])
+            ends.append(end)
+        text = "".join(texts)
         longest = max((len(stop.string) for stop in self._stops), default=0)
         self._match(text[-longest:] if longest else "")  # what came before has no part in a match that goes on
         self._text = ""
-        return text
+        return Piece(text, list(token_ids), [], ends)
 
     def finish(self) -> Piece:
         """Release all that is held: no more ids will come."""
@@ -136,7 +148,7 @@ class TextStream:
         text, self._text = self._text[: end - self._released], self._text[end - self._released :]
         self._released = end
         logprobs = [held.logprob for held in tokens if held.logprob is not None]
-        return Piece(text, [held.token_id for held in tokens], logprobs)
+        return Piece(text, [held.token_id for held in tokens], logprobs, _ends(tokens, end - len(text)))
 
     def _take(self, end: int, last: bool) -> Iterator[_Held]:
         count = 0
@@ -147,3 +159,11 @@ class TextStream:
                 count = index
         for _ in range(count):
             yield self._held.popleft()
+
+
+def _ends(tokens: Sequence[_Held], start: int) -> list[int]:
+    """Give the end of each token's text, from `start` on; that of half a character is the character's."""
+    ends: list[int] = []
+    for held in reversed(tokens):
+        ends.append(held.text_end - start if held.whole or not ends else ends[-1])
+    return ends[::-1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from paddock.v1 import generate_pb2
+from paddock.v1 import chat_pb2, generate_pb2
 
 
 @dataclass
@@ -12,6 +12,8 @@ class Output:
     """One output, as far as it came."""
 
     text: str = ""
+    begun: list[chat_pb2.ToolCall] = field(default_factory=list)
+    """Calls as far as they came; they count when the reason is TOOL_CALLS."""
     tokens: list[generate_pb2.Token] = field(default_factory=list)
     finished: generate_pb2.OutputFinished | None = None
 
@@ -19,6 +21,11 @@ class Output:
     def ids(self) -> list[int]:
         """The ids received."""
         return [token.id for token in self.tokens]
+
+    @property
+    def calls(self) -> list[chat_pb2.ToolCall]:
+        """The calls that count."""
+        return self.begun if self.finished is not None and self.reason == "TOOL_CALLS" else []
 
     @property
     def reason(self) -> str:
@@ -65,11 +72,22 @@ class Stream:
             assert event.output_index not in self._done, "an event of an output that had ended before"
             if kind == "finished":
                 output.finished = event.finished
+            elif kind == "tool_call_delta":
+                self._add_call(output, event.tool_call_delta)
             else:
                 assert kind == "token_delta"
                 assert event.token_delta.text or event.token_delta.tokens, "an empty delta"
                 output.text += event.token_delta.text
                 output.tokens.extend(event.token_delta.tokens)
+
+    def _add_call(self, output: Output, delta: generate_pb2.ToolCallDelta) -> None:
+        first = delta.call_index == len(output.begun)
+        assert delta.HasField("name") == delta.HasField("id") == first, "id and name come first, and once"
+        if first:
+            output.begun.append(chat_pb2.ToolCall(id=delta.id, name=delta.name))
+        assert first or delta.arguments_json or delta.tokens, "an empty delta"
+        output.begun[delta.call_index].arguments_json += delta.arguments_json
+        output.tokens.extend(delta.tokens)
 
     def check_end(self) -> None:
         """Check what must hold of a stream that ended with OK."""
@@ -95,5 +113,7 @@ def folded(stream: Stream) -> generate_pb2.GenerateResponse:
     """Make of a stream what Generate would have answered."""
     response = generate_pb2.GenerateResponse(started=stream.started, usage=stream.usage, prompt_tokens=stream.prompt)
     for index, output in enumerate(stream.outputs):
-        response.outputs.add(index=index, text=output.text, tokens=output.tokens, finished=output.finished)
+        response.outputs.add(
+            index=index, text=output.text, tokens=output.tokens, tool_calls=output.calls, finished=output.finished
+        )
     return response

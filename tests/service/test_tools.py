@@ -63,7 +63,6 @@ async def test_what_is_no_call_is_text(rig, checkpoint, text):
     events, output, _ = await answer_with(checkpoint, rig, text)
 
     assert "".join(event.token_delta.text for event in events) == text
-    assert not any(event.HasField("tool_call_delta") for event in events)
     assert events[-2].finished.reason == 1, "STOP"
     assert output.text == text
     assert not output.tool_calls
@@ -85,14 +84,13 @@ async def test_a_call_that_is_cut_short_is_text(rig, checkpoint):
         assert stream.only.text
 
 
-async def test_a_call_broken_off_can_be_resumed(rig, checkpoint):
-    """Nothing of a call is sent before its end, so a resumed one begins again and is the same."""
-    script = await ids_of(rig, CALL)
-    async with serving(model_config(checkpoint, simulator(script=script, context_length=2048))) as scripted:
-        again = request(chat=chat("Rain?", tools=[WEATHER]), max_tokens=100)
-        again.continuations.add(token_ids=[])
+async def test_arguments_come_as_they_are_written(rig, checkpoint):
+    events, _, _ = await answer_with(checkpoint, rig, CALL)
+    deltas = [event.tool_call_delta for event in events if event.HasField("tool_call_delta")]
 
-        assert (await scripted.generate(again)).outputs[0].tool_calls[0].name == "weather"
+    assert len(deltas) > 2
+    assert [delta.HasField("name") for delta in deltas] == [True] + [False] * (len(deltas) - 1)
+    assert "".join(delta.arguments_json for delta in deltas) == '{"city": "Zürich"}'
 
 
 async def test_tool_mode_none_shows_no_tools(rig):

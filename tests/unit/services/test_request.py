@@ -186,7 +186,7 @@ def test_a_call_has_the_same_name_again_and_another_elsewhere(served):
     def name(text, seed):
         wanted = generate_pb2.GenerateRequest(prompt=text)
         wanted.sampling.seed = seed
-        return requests.plan(wanted, model, loaded).call_id(0)
+        return requests.plan(wanted, model, loaded).call_id(0, 0)
 
     assert name("a", 1) == name("a", 1)
     assert len({name("a", 1), name("a", 2), name("b", 1)}) == 3

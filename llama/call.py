@@ -19,16 +19,13 @@ from collections.abc import Callable, Collection
 
 from llama.call_object import CallObject
 from llama.call_part import Call, Parts, Text, escaped
+from llama.chat import BuiltinTool
 from llama.json_scanner import SPACE, JsonScanner, Mismatch, past
-
-PYTHON_TAG = "<|python_tag|>"
-CODE_INTERPRETER = "code_interpreter"
-BUILTIN_ARGUMENTS = {"brave_search": "query", "wolfram_alpha": "query", CODE_INTERPRETER: "code"}
-"""Llama 3.1's own tools, each with the name of its one argument, a string."""
 
 MAX_HELD = 16_384
 """Characters that may turn out to be a call or not. What is undecided for longer is text."""
 
+_CODE = BuiltinTool.CODE_INTERPRETER.value
 _OPEN = "<function="
 _CLOSE = "</function>"
 _END_QUOTE = '")'
@@ -94,7 +91,7 @@ class CallReader:
         if self._holding:
             self._give_up(self._offset)
         if self._state == self._text:
-            self._enter(self._start, self._as_code if CODE_INTERPRETER in self._tools else self._as_text)
+            self._enter(self._start, self._as_code if _CODE in self._tools else self._as_text)
             self._tagged = True
         elif self.calls:
             self._call_off("", self._offset)
@@ -173,7 +170,7 @@ class CallReader:
         self._leave(self._text)
 
     def _as_code(self, held: str, end: int) -> None:
-        self._parts.begin(CODE_INTERPRETER, end)
+        self._parts.begin(_CODE, end)
         self._parts.argue('{"code": "' + escaped(held), end)
         self._leave(self._code)
 
@@ -278,18 +275,18 @@ class CallReader:
 
     def _builtin(self, text: str, index: int, end: int) -> int:
         """Read `NAME.call(ARGUMENT="` of a tool of Llama 3.1's own."""
-        offered = [item for item in BUILTIN_ARGUMENTS.items() if item[0] in self._tools]
-        notations = {f'{name}.call({argument}="': (name, argument) for name, argument in offered}
+        offered = [tool for tool in BuiltinTool if tool.value in self._tools]
+        notations = {f'{tool.value}.call({tool.parameter}="': tool for tool in offered}
         for stop in range(index, end):
             word = self._word + text[stop]
             if not any(notation.startswith(word) for notation in notations):
                 raise Mismatch(stop)
             self._word = word
             if word in notations:
-                name, argument = notations[word]
-                self._parts.begin(name, self._offset + stop + 1)
-                self._parts.argue(f'{{"{argument}": "', self._offset + stop + 1)
-                self._quotes_code = name == CODE_INTERPRETER
+                tool = notations[word]
+                self._parts.begin(tool.value, self._offset + stop + 1)
+                self._parts.argue(f'{{"{tool.parameter}": "', self._offset + stop + 1)
+                self._quotes_code = tool is BuiltinTool.CODE_INTERPRETER
                 self._leave(self._quoted)
                 return stop + 1
         return end

@@ -12,6 +12,7 @@ from paddock.v1 import chat_pb2
 from services.checks import Checks, check_text
 from services.errors import FeatureUnsupportedError
 from services.model import Loaded, ServedModel
+from services.tool_choice import BUILTINS, callable_tools, check_choice, tool_name
 
 _MAX_MESSAGES = 4096
 _MAX_PARTS = 16_384
@@ -26,12 +27,6 @@ _ROLES = {
     chat_pb2.ROLE_USER: "user",
     chat_pb2.ROLE_ASSISTANT: "assistant",
     chat_pb2.ROLE_TOOL: "tool",
-}
-
-_BUILTINS = {
-    chat_pb2.BUILTIN_TOOL_BRAVE_SEARCH: BuiltinTool.BRAVE_SEARCH,
-    chat_pb2.BUILTIN_TOOL_WOLFRAM_ALPHA: BuiltinTool.WOLFRAM_ALPHA,
-    chat_pb2.BUILTIN_TOOL_CODE_INTERPRETER: BuiltinTool.CODE_INTERPRETER,
 }
 
 
@@ -120,17 +115,6 @@ def _message(message: chat_pb2.Message, path: str, index: int, checks: Checks) -
     )
 
 
-def callable_tools(chat: chat_pb2.Chat) -> frozenset[str]:
-    """Name the functions and built-in tools that the model may call."""
-    if chat.tool_choice.mode == chat_pb2.TOOL_MODE_NONE:
-        return frozenset()
-    return frozenset(map(_name, chat.tools))
-
-
-def _name(tool: chat_pb2.Tool) -> str:
-    return _BUILTINS[tool.builtin].value if tool.builtin in _BUILTINS else tool.function.name
-
-
 def _tools(
     chat: chat_pb2.Chat, path: str, model: ServedModel, encoder: ChatEncoder, checks: Checks
 ) -> tuple[list[Tool], list[BuiltinTool]]:
@@ -142,16 +126,12 @@ def _tools(
         raise FeatureUnsupportedError("tools", model.name)
     if not encoder.supports_builtin_tools and any(tool.WhichOneof("kind") == "builtin" for tool in chat.tools):
         raise FeatureUnsupportedError("builtin_tools", model.name)
-    choice = chat.tool_choice
-    if choice.WhichOneof("kind") == "function_name" or choice.mode == chat_pb2.TOOL_MODE_REQUIRED:
-        raise FeatureUnsupportedError("tool_choice", model.name)
-    known = choice.mode in (chat_pb2.TOOL_MODE_UNSPECIFIED, chat_pb2.TOOL_MODE_AUTO, chat_pb2.TOOL_MODE_NONE)
-    checks.require(known, f"{path}.tool_choice.mode", "is none of the modes")
+    check_choice(chat, path, checks)
     size = sum(len(tool.function.parameters_json) for tool in chat.tools)
     if not checks.require(size <= _MAX_SCHEMAS, f"{path}.tools", f"schemas of more than {_MAX_SCHEMAS} characters"):
         return [], []
     checks.require(len(chat.tools) <= _MAX_TOOLS, f"{path}.tools", f"more than {_MAX_TOOLS}")
-    names = [_name(tool) for tool in chat.tools]
+    names = [tool_name(tool) for tool in chat.tools]
     checks.require(len(set(names)) == len(names), f"{path}.tools", "two have the same name")
     tools = [_tool(tool, f"{path}.tools[{index}]", checks) for index, tool in enumerate(chat.tools)]
     if not callable_tools(chat):
@@ -163,8 +143,8 @@ def _tool(tool: chat_pb2.Tool, path: str, checks: Checks) -> Tool | BuiltinTool 
     if not checks.require(tool.WhichOneof("kind") is not None, path, "is empty: set function or builtin"):
         return None
     if tool.WhichOneof("kind") == "builtin":
-        checks.require(tool.builtin in _BUILTINS, f"{path}.builtin", "is none of the built-in tools")
-        return _BUILTINS.get(tool.builtin)
+        checks.require(tool.builtin in BUILTINS, f"{path}.builtin", "is none of the built-in tools")
+        return BUILTINS.get(tool.builtin)
     function = tool.function
     checks.require(bool(_NAME.fullmatch(function.name)), f"{path}.function.name", _NAME_RULE)
     parameters = _json_object(function.parameters_json or "{}", f"{path}.function.parameters_json", checks)

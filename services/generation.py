@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from backends.base import Backend
 from backends.types import FinishReason as BackendFinishReason
 from backends.types import GenerationRequest, Grammar, Sampling, Usage
-from llama.call import PYTHON_TAG
+from llama.chat import PYTHON_TAG
 from llama.tokenizer import Tokenizer
 from services.call import CallPiece, CallStream
 from services.errors import DeadlineTooShortError

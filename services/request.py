@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from typing import Any
 
-from backends.types import Capabilities, Feature, Sampling
+from backends.types import Capabilities, Feature, Grammar, GrammarKind, Sampling
 from llama.chat import EncodedPrompt
 from paddock.v1 import generate_pb2
 from services.checks import Checks, check_ids, check_text
-from services.conversation import callable_tools, encode_chat, told_date
+from services.conversation import encode_chat, told_date
 from services.errors import FeatureUnsupportedError, PromptTooLongError
 from services.generation import Continuation, Plan
 from services.model import Loaded, ServedModel
 from services.sampling import FEATURES, NEUTRAL, RANGES
+from services.tool_choice import call_schema, callable_tools, forces_call
 
 _MAX_OUTPUTS = 16
 _MAX_STOP_STRINGS = 16
@@ -41,6 +43,7 @@ def plan(request: generate_pb2.GenerateRequest, model: ServedModel, loaded: Load
     _check_logprobs(request, loaded.capabilities, checks)
     continuations = _continuations(request, n, max_tokens, vocab_size, checks)
     prompt = encode_input(request, model, loaded, checks)
+    grammar = _grammar(request, checks)
     checks.done()
     longest = max((len(c.token_ids) for c in continuations.values() if not c.finished), default=0)
     limit = loaded.capabilities.context_length - 1
@@ -60,10 +63,21 @@ def plan(request: generate_pb2.GenerateRequest, model: ServedModel, loaded: Load
         include_stop=request.stop.include_in_output,
         logprobs=request.logprobs if request.HasField("logprobs") else None,
         prompt_logprobs=request.prompt_logprobs if request.HasField("prompt_logprobs") else None,
+        grammar=grammar,
         tools=callable_tools(request.chat),
         date=told_date(request.chat, "chat", model, checks).isoformat() if request.HasField("chat") else None,
         continuations=continuations,
     )
+
+
+def _grammar(request: generate_pb2.GenerateRequest, checks: Checks) -> Grammar | None:
+    """Give what the answer is held to."""
+    if not forces_call(request.chat):
+        return None
+    unheld = not request.HasField("response_format")
+    checks.require(unheld, "response_format", "can't be kept by an answer that chat.tool_choice makes a call")
+    schema = call_schema(request.chat, "chat", checks)
+    return Grammar(GrammarKind.JSON_SCHEMA, json.dumps(schema, ensure_ascii=False))
 
 
 def encode_input(
@@ -165,6 +179,7 @@ def _check_features(request: generate_pb2.GenerateRequest, model: ServedModel, l
     asked = {
         "generate": not loaded.capabilities.generates,
         "response_format": request.HasField("response_format"),
+        "tool_choice": bool(request.chat.tools) and forces_call(request.chat) and Feature.GRAMMAR not in features,
         "guards": request.HasField("guards"),
         "logprobs": request.HasField("logprobs") and Feature.LOGPROBS not in features,
         "prompt_logprobs": request.HasField("prompt_logprobs") and Feature.PROMPT_LOGPROBS not in features,

@@ -235,11 +235,14 @@ def model(served: ServedModel) -> model_pb2.Model:
 def _support(loaded: Loaded) -> model_pb2.Support:
     generates, chat = loaded.capabilities.generates, loaded.chat
     features = {f"supports_{feature.value}": feature in loaded.capabilities.features for feature in Feature}
+    tools = generates and chat is not None and chat.supports_tools
+    builtins = generates and chat is not None and chat.supports_builtin_tools
     return model_pb2.Support(
         supports_generate=generates,
         supports_chat=generates and chat is not None,
-        supports_tools=generates and chat is not None and chat.supports_tools,
-        supports_builtin_tools=generates and chat is not None and chat.supports_builtin_tools,
+        supports_tools=tools,
+        supports_builtin_tools=builtins,
+        supports_tool_choice=(tools or builtins) and Feature.GRAMMAR in loaded.capabilities.features,
         **features,
     )
 

@@ -1,0 +1,235 @@
+"""Tool calls in every form, over a real connection: streamed, cut, resumed, called off."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import pytest
+
+from backends.types import GrammarKind
+from llama.call import PYTHON_TAG
+from paddock.v1 import chat_pb2
+from tests.checkpoint import CONTROL_TOKENS, TEXT_IDS
+from tests.service.answer import folded
+from tests.service.backend import ScriptedBackend, end
+from tests.service.failure import failure
+from tests.service.rig import chat, model_config, request, serving, simulator
+from tests.service.test_continuation import cut_after, resume
+from tests.service.test_streaming import ids_of
+
+CITY = '{"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}'
+FUNCTIONS = [
+    chat_pb2.Tool(function={"name": "weather", "parameters_json": CITY}),
+    chat_pb2.Tool(function={"name": "now"}),
+]
+BUILTINS = [
+    chat_pb2.Tool(builtin=chat_pb2.BUILTIN_TOOL_BRAVE_SEARCH),
+    chat_pb2.Tool(builtin=chat_pb2.BUILTIN_TOOL_CODE_INTERPRETER),
+]
+TAG_ID, END_OF_MESSAGE = (TEXT_IDS + CONTROL_TOKENS.index(name) for name in (PYTHON_TAG, "<|eom_id|>"))
+
+CALLS = {
+    "json": ('{"name": "weather", "parameters": {"city":  "Zürich 🐎"}}', [("weather", '{"city":  "Zürich 🐎"}')]),
+    "typed": ('\n{"type": "function", "name": "now"}', [("now", "{}")]),
+    "backwards": ('{"parameters": {"city": "B"}, "name": "weather"}', [("weather", '{"city": "B"}')]),
+    "several": ('{"name": "now"}; {"name": "weather", "parameters": {}}', [("now", "{}"), ("weather", "{}")]),
+    "tagged": (
+        "One. <function=now>{}</function><function=weather>{\"city\": \"it's}\"}</function>",
+        [("now", "{}"), ("weather", '{"city": "it\'s}"}')],
+    ),
+    "after the token": (PYTHON_TAG + '{"name": "now", "parameters": {}}', [("now", "{}")]),
+    "search": (PYTHON_TAG + 'brave_search.call(query="Grüße 🐎")', [("brave_search", '{"query": "Grüße 🐎"}')]),
+    "code": (PYTHON_TAG + 'print("é")\n', [("code_interpreter", '{"code": "print(\\"é\\")\\n"}')]),
+}  # fmt: skip
+NO_CALLS = {
+    "text": "It rains < 3 mm.",
+    "cut": '{"name": "weather", "parameters": {"city": "Zür',
+    "closed wrongly": 'One. <function=weather>{"city": "B"]</function> and on',
+    "one of two": '{"name": "now"}; {"name": "other"}',
+    "literal token": "<|python_tag|>print(1)",
+    "unknown": "<function=other>{}</function>",
+}
+TOOLS = [*FUNCTIONS, *BUILTINS]
+
+
+async def script_of(rig, answer: str, by_character: bool = False) -> list[int]:
+    """Tokenize an answer; the tag's name at its start stands for the token."""
+    start, rest = ([TAG_ID], answer[len(PYTHON_TAG) :]) if answer in TAGGED else ([], answer)
+    if not by_character:
+        return [*start, *await ids_of(rig, rest)]
+    return [*start, *itertools.chain.from_iterable([await ids_of(rig, character) for character in rest])]
+
+
+TAGGED = {answer for answer, _ in CALLS.values() if answer.startswith(PYTHON_TAG)}
+
+
+def scripted(checkpoint, script):
+    return serving(model_config(checkpoint, simulator(script=script, context_length=4096)))
+
+
+def asked(**fields):
+    fields = {"max_tokens": 300, **fields}
+    return request(chat=chat("Rain?", tools=fields.pop("tools", TOOLS), **fields.pop("choice", {})), **fields)
+
+
+@pytest.mark.parametrize("by_character", [False, True])
+@pytest.mark.parametrize("form", CALLS)
+async def test_a_call_in_any_form_comes_as_a_call(rig, checkpoint, form, by_character):
+    answer, calls = CALLS[form]
+    script = await script_of(rig, answer, by_character)
+    async with scripted(checkpoint, [*script, END_OF_MESSAGE]) as server:
+        wanted = asked(logprobs=1)
+        stream = await server.stream(wanted)
+        whole = await server.generate(wanted)
+
+    assert stream.only.reason == "TOOL_CALLS"
+    assert stream.only.finished.stop_token_id == END_OF_MESSAGE
+    assert [(call.name, call.arguments_json) for call in stream.only.calls] == calls
+    assert all(json.loads(call.arguments_json) is not None for call in stream.only.calls)
+    assert len({call.id for call in stream.only.calls}) == len(calls)
+    assert stream.only.text == ("One. " if form == "tagged" else "")
+    assert stream.only.ids == script
+    assert all(token.HasField("logprob") for token in stream.only.tokens)
+    whole.started.request_id = stream.started.request_id
+    assert whole == folded(stream)
+
+
+@pytest.mark.parametrize("shape", NO_CALLS)
+async def test_anything_else_is_its_text(rig, checkpoint, shape):
+    answer = NO_CALLS[shape]
+    script = await script_of(rig, answer)
+    async with scripted(checkpoint, script) as server:
+        stream = await server.stream(asked())
+        whole = await server.generate(asked())
+
+    assert stream.only.reason == "STOP"
+    assert stream.only.text == whole.outputs[0].text == answer
+    assert stream.only.ids == script
+    assert not whole.outputs[0].tool_calls
+
+
+@pytest.mark.parametrize("form", CALLS)
+async def test_a_call_that_is_cut_is_its_text(rig, checkpoint, form):
+    answer, _ = CALLS[form]
+    script = await script_of(rig, answer)
+    async with scripted(checkpoint, script) as server:
+        for fields, reason in (({"max_tokens": len(script) - 1}, "MAX_TOKENS"), ({"strings": ["e"]}, "STOP")):
+            stream = await server.stream(asked(**fields))
+            whole = (await server.generate(asked(**fields))).outputs[0]
+            assert stream.only.reason == reason
+            assert not whole.tool_calls
+            assert whole.text == stream.only.text
+            assert answer.removeprefix(PYTHON_TAG).startswith(whole.text.rstrip("\ufffd"))
+
+
+@pytest.mark.parametrize("by_character", [False, True])
+@pytest.mark.parametrize("form", [*CALLS, *NO_CALLS])
+async def test_a_stream_cut_at_any_message_is_resumed_there(rig, checkpoint, form, by_character):
+    answer = NO_CALLS.get(form) or CALLS[form][0]
+    script = await script_of(rig, answer, by_character)
+    async with scripted(checkpoint, script) as server:
+        wanted = asked()
+        whole = await server.stream(wanted)
+        step = max(1, len(whole.messages) // 8)
+        for messages in range(1, len(whole.messages), step):
+            held = cut_after(wanted, whole, messages)
+            rest = await server.stream(resume(wanted, held))
+            for event in itertools.chain.from_iterable(message.events for message in rest.messages):
+                if event.WhichOneof("event") == "tool_call_delta" and event.tool_call_delta.HasField("id"):
+                    assert event.tool_call_delta.call_index >= len(held.only.begun), "a call begins once"
+            assert held.only.text + rest.only.text == whole.only.text
+            assert held.only.ids + rest.only.ids == whole.only.ids
+            assert rest.only.finished == whole.only.finished
+
+
+async def test_without_tools_nothing_is_read(rig, checkpoint):
+    answer, _ = CALLS["json"]
+    async with scripted(checkpoint, await script_of(rig, answer)) as server:
+        for tools, choice in (([], {}), (TOOLS, {"tool_choice": {"mode": chat_pb2.TOOL_MODE_NONE}})):
+            stream = await server.stream(asked(tools=tools, choice=choice))
+            assert (stream.only.text, stream.only.reason) == (answer, "STOP")
+
+
+async def test_a_round_trip(rig, checkpoint):
+    """What comes back as calls goes into the next request as it is."""
+    answer, _ = CALLS["json"]
+    async with scripted(checkpoint, [*await script_of(rig, answer), END_OF_MESSAGE]) as server:
+        wanted = asked(tools=FUNCTIONS)
+        (output,) = (await server.generate(wanted)).outputs
+        wanted.chat.messages.add(role=chat_pb2.ROLE_ASSISTANT, tool_calls=output.tool_calls)
+        for call in output.tool_calls:
+            wanted.chat.messages.add(role=chat_pb2.ROLE_TOOL, tool_call_id=call.id, content=[{"text": "rain"}])
+        (again,) = (await server.generate(wanted)).outputs
+
+    assert again.tool_calls[0].name == "weather"
+    assert again.tool_calls[0].id != output.tool_calls[0].id
+
+
+REQUIRED = {"tool_choice": {"mode": chat_pb2.TOOL_MODE_REQUIRED}}
+NOW = {"tool_choice": {"function_name": "now"}}
+
+
+def noting(seen: list):
+    """A backend that notes requests and answers nothing."""
+
+    async def script(wanted):
+        seen.append(wanted)
+        yield end(wanted)
+
+    return ScriptedBackend(script, context_length=4096)
+
+
+@pytest.mark.parametrize(("choice", "names"), [(REQUIRED, ["weather", "now"]), (NOW, ["now"])])
+async def test_a_forced_call_is_asked_of_the_backend(checkpoint, choice, names):
+    seen: list = []
+    async with serving(model_config(checkpoint), backend=noting(seen)) as server:
+        assert (await server.model()).support.supports_tool_choice
+        await server.generate(asked(tools=FUNCTIONS, choice=choice))
+        await server.generate(asked(tools=FUNCTIONS))
+
+    forced, free = seen
+    assert forced.prompt == free.prompt, "the tools shown are the same"
+    assert free.grammar is None
+    assert forced.grammar.kind is GrammarKind.JSON_SCHEMA
+    schema = json.loads(forced.grammar.source)
+    assert [call["properties"]["name"]["const"] for call in schema.get("anyOf", [schema])] == names
+
+
+async def test_only_the_function_named_is_a_call(rig, checkpoint):
+    """A backend that doesn't keep to the grammar gets no other call through."""
+    answer, _ = CALLS["json"]
+    script = await script_of(rig, answer)
+
+    async def disobedient(wanted):
+        yield end(wanted, *script)
+
+    async with serving(model_config(checkpoint), backend=ScriptedBackend(disobedient, context_length=4096)) as server:
+        (output,) = (await server.generate(asked(tools=FUNCTIONS, choice=NOW))).outputs
+
+    assert output.text == answer
+
+
+async def test_a_forced_call_needs_grammars(rig):
+    assert not (await rig.model()).support.supports_tool_choice
+    for choice in (REQUIRED, NOW):
+        failed = await failure(rig.generate(asked(tools=FUNCTIONS, choice=choice)))
+        assert failed.told["feature"] == "tool_choice"
+
+
+async def test_a_forced_call_of_nothing_is_refused(checkpoint):
+    async with serving(model_config(checkpoint), backend=noting([])) as server:
+        choice = {"tool_choice": {"function_name": "other"}}
+        failed = await failure(server.generate(asked(tools=FUNCTIONS, choice=choice)))
+        assert list(failed.violations) == ["chat.tool_choice.function_name"]
+
+
+async def test_the_last_token_of_a_call_that_is_cut_is_kept(rig, checkpoint):
+    """Ids stay a continuation through a call that is called off."""
+    script = await script_of(rig, CALLS["json"][0])
+    async with scripted(checkpoint, script) as server:
+        stream = await server.stream(asked(max_tokens=len(script)))
+
+    assert stream.only.reason == "MAX_TOKENS"
+    assert stream.only.ids == script
+    assert stream.only.text == CALLS["json"][0]

@@ -42,6 +42,7 @@ class Stream:
         self.started: generate_pb2.Started | None = None
         self.prompt: list[generate_pb2.Token] | None = None
         self.usage: generate_pb2.Usage | None = None
+        self._resumed = bool(request.continuations)
         self._done = {
             continuation.output_index for continuation in request.continuations if continuation.HasField("finished")
         }
@@ -81,12 +82,15 @@ class Stream:
                 output.tokens.extend(event.token_delta.tokens)
 
     def _add_call(self, output: Output, delta: generate_pb2.ToolCallDelta) -> None:
-        first = delta.call_index == len(output.begun)
-        assert delta.HasField("name") == delta.HasField("id") == first, "id and name come first, and once"
-        if first:
-            output.begun.append(chat_pb2.ToolCall(id=delta.id, name=delta.name))
+        first = delta.call_index >= len(output.begun)
+        while delta.call_index >= len(output.begun):
+            output.begun.append(chat_pb2.ToolCall())
+        call = output.begun[delta.call_index]
+        assert delta.HasField("name") == delta.HasField("id"), "id and name come together"
+        assert delta.HasField("name") == first or self._resumed, "they come first, and once"
+        call.MergeFrom(chat_pb2.ToolCall(id=delta.id, name=delta.name))
         assert first or delta.arguments_json or delta.tokens, "an empty delta"
-        output.begun[delta.call_index].arguments_json += delta.arguments_json
+        call.arguments_json += delta.arguments_json
         output.tokens.extend(delta.tokens)
 
     def check_end(self) -> None:

@@ -11,8 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from llama import strict_json
-from llama.call import MAX_HELD, PYTHON_TAG, CallReader
+from llama.call import MAX_HELD, CallReader
 from llama.call_part import Call, Text
+from llama.chat import PYTHON_TAG
 
 TOOLS = ("f", "get_weather", "brave_search", "wolfram_alpha", "code_interpreter")
 FUNCTIONS = ("f", "get_weather")

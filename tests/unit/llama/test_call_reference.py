@@ -11,8 +11,9 @@ import pytest
 from llama_models.datatypes import BuiltinTool, StopReason
 from llama_models.llama3.chat_format import ChatFormat, Role
 
-from llama.call import PYTHON_TAG, CallReader
+from llama.call import CallReader
 from llama.call_part import Text
+from llama.chat import PYTHON_TAG
 
 FUNCTIONS = ("get_weather", "f", "trending_songs", "a-b_2")
 TOOLS = (*FUNCTIONS, "brave_search", "wolfram_alpha", "code_interpreter")

@@ -9,11 +9,13 @@ Llama 3.1 writes a call in one of these forms (Llama 3.1 model card; `ToolUtils`
   either form above, and otherwise Python, which is a call of `code_interpreter`. The `hf` layout shows the model its
   own earlier Python as `code_interpreter.call(code="...")`, unescaped, so that is read back too.
 
-Whatever else it writes is text, and so is a call of something that the request doesn't offer.
+Whatever else it writes is text, and so is a call of something that the request doesn't offer, or of a built-in tool
+with anything but its one argument.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Collection
 
@@ -25,7 +27,6 @@ from llama.json_scanner import SPACE, JsonScanner, Mismatch, past
 MAX_HELD = 16_384
 """Characters that may turn out to be a call or not. What is undecided for longer is text."""
 
-_CODE = BuiltinTool.CODE_INTERPRETER.value
 _OPEN = "<function="
 _CLOSE = "</function>"
 _END_QUOTE = '")'
@@ -47,8 +48,9 @@ class CallReader:
     """
 
     def __init__(self, tools: Collection[str]) -> None:
-        """Take the names of the tools that may be called, Llama 3.1's own among them."""
+        """Take the names of the tools that may be called; Llama 3.1's own are members of `BuiltinTool`."""
         self._tools = frozenset(tools)
+        self._builtins = [tool for tool in tools if isinstance(tool, BuiltinTool)]
         self._parts = Parts()
         self._offset = 0
         """Characters read before the text at hand."""
@@ -91,7 +93,7 @@ class CallReader:
         if self._holding:
             self._give_up(self._offset)
         if self._state == self._text:
-            self._enter(self._start, self._as_code if _CODE in self._tools else self._as_text)
+            self._enter(self._start, self._as_code if BuiltinTool.CODE_INTERPRETER in self._builtins else self._as_text)
             self._tagged = True
         elif self.calls:
             self._call_off("", self._offset)
@@ -130,7 +132,7 @@ class CallReader:
         if holding:
             self._hold.append(text[index:stop])
             self._held += stop - index
-        if mismatch and not holding:
+        if mismatch and not self._holding:
             self._call_off(text[stop:], self._offset + len(text))
             return len(text)
         if mismatch or (self._holding and self._held == MAX_HELD):
@@ -170,7 +172,7 @@ class CallReader:
         self._leave(self._text)
 
     def _as_code(self, held: str, end: int) -> None:
-        self._parts.begin(_CODE, end)
+        self._parts.begin(BuiltinTool.CODE_INTERPRETER.value, end)
         self._parts.argue('{"code": "' + escaped(held), end)
         self._leave(self._code)
 
@@ -236,6 +238,7 @@ class CallReader:
         stop = self._scanner.read(text, index, end)
         self._parts.argue(text[index:stop], self._offset + stop)
         if self._scanner.done:
+            self._check_builtin(self._word, stop)
             self._enter(self._close, self._as_text)
         return stop
 
@@ -260,8 +263,17 @@ class CallReader:
                 self._leave(self._json)
             self._parts.argue(call.take_arguments(), self._offset + stop)
         if call.done:
+            self._check_builtin(str(call.name), stop)
             self._leave(self._between)
         return stop
+
+    def _check_builtin(self, name: str, stop: int) -> None:
+        """Check the arguments of a tool of Llama 3.1's own: there is one, a string."""
+        for tool in self._builtins:
+            if tool.value == name:
+                arguments = json.loads(self._parts.arguments())
+                if arguments.keys() != {tool.parameter} or not isinstance(arguments[tool.parameter], str):
+                    raise Mismatch(stop)
 
     def _between(self, text: str, index: int, end: int) -> int:
         """Read up to the next object. Beside the objects there is nothing."""
@@ -275,8 +287,7 @@ class CallReader:
 
     def _builtin(self, text: str, index: int, end: int) -> int:
         """Read `NAME.call(ARGUMENT="` of a tool of Llama 3.1's own."""
-        offered = [tool for tool in BuiltinTool if tool.value in self._tools]
-        notations = {f'{tool.value}.call({tool.parameter}="': tool for tool in offered}
+        notations = {f'{tool.value}.call({tool.parameter}="': tool for tool in self._builtins}
         for stop in range(index, end):
             word = self._word + text[stop]
             if not any(notation.startswith(word) for notation in notations):

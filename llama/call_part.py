@@ -50,6 +50,7 @@ class Parts:
         self.calls = 0
         self._parts: list[Text | Call] = []
         self._told = 0
+        self._arguments: list[str] = []
         self._raw: list[str] = []
         self._after: list[str] = []
 
@@ -82,11 +83,17 @@ class Parts:
     def begin(self, name: str, end: int) -> None:
         """Begin a call."""
         self._parts.append(Call(self.calls, name, "", end))
+        self._arguments = []
         self.calls += 1
 
     def argue(self, arguments: str, end: int) -> None:
         """Add JSON text to the last call's arguments."""
         self._parts.append(Call(self.calls - 1, None, arguments, end))
+        self._arguments.append(arguments)
+
+    def arguments(self) -> str:
+        """Give the last call's arguments so far."""
+        return "".join(self._arguments)
 
     def call_off(self, rest: str, end: int) -> None:
         """The calls are none: what was kept and the rest are text, exactly as they were written."""

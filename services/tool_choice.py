@@ -29,8 +29,8 @@ def forces_call(chat: chat_pb2.Chat) -> bool:
 
 
 def tool_name(tool: chat_pb2.Tool) -> str:
-    """Give the name that a tool is called by."""
-    return BUILTINS[tool.builtin].value if tool.builtin in BUILTINS else tool.function.name
+    """Give the name that a tool is called by; that of a built-in tool is a `BuiltinTool`."""
+    return BUILTINS.get(tool.builtin, tool.function.name)
 
 
 def callable_tools(chat: chat_pb2.Chat) -> frozenset[str]:
@@ -38,9 +38,9 @@ def callable_tools(chat: chat_pb2.Chat) -> frozenset[str]:
     choice = chat.tool_choice
     if choice.mode == chat_pb2.TOOL_MODE_NONE:
         return frozenset()
-    if choice.WhichOneof("kind") == "function_name":
-        return frozenset({choice.function_name})
-    return frozenset(map(tool_name, chat.tools))
+    named = choice.WhichOneof("kind") == "function_name"
+    names = map(tool_name, chat.tools)
+    return frozenset(name for name in names if not named or name == choice.function_name)
 
 
 def check_choice(chat: chat_pb2.Chat, path: str, checks: Checks) -> None:

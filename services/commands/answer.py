@@ -31,10 +31,12 @@ class Answer:
         """Start with nothing."""
         self.text = ""
         self.calls: list[ToolCall] = []
+        """As far as they came; at the end, those that count."""
         self.tokens: list[Token] = []
         self.finished: OutputFinished | None = None
         self._flagged: GuardEvent | None = None
         self._call_is_open = False
+        self._called_off = False
 
     def take(self, event: StreamEvent) -> str:
         """Add an event; return what there is to show for it."""
@@ -48,6 +50,9 @@ class Answer:
                     self._flagged = event.guard
             case "finished":
                 self.finished = event.finished
+                if event.finished.reason != FinishReason.FINISH_REASON_TOOL_CALLS:
+                    self._called_off = bool(self.calls)
+                    self.calls = []
                 return self._close_call()
         return ""
 
@@ -76,8 +81,10 @@ class Answer:
         if self.finished is None:
             return "ended without a finish reason"
         reason = self.finished.reason
+        if reason in _USUAL and self._flagged:
+            return f"not safe, says {self._guard()}"
         if reason in _USUAL:
-            return f"not safe, says {self._guard()}" if self._flagged else None
+            return "the tool call broke off: it is text" if self._called_off else None
         if reason == FinishReason.FINISH_REASON_MAX_TOKENS:
             return f"cut at max_tokens ({self.finished.completion_tokens})"
         if reason == FinishReason.FINISH_REASON_GUARD_BLOCKED:
@@ -89,9 +96,10 @@ class Answer:
             return "a guard"
         return ": ".join(filter(None, [self._flagged.guard_model, ", ".join(self._flagged.verdict.categories)]))
 
-    def message(self) -> ChatMessage:
-        """Return it as a turn of a conversation."""
-        message = ChatMessage(role=Role.ROLE_ASSISTANT, tool_calls=self.calls)
+    def messages(self) -> list[ChatMessage]:
+        """Return it as messages of a conversation: one for each call, which every layout can write."""
+        messages = [ChatMessage(role=Role.ROLE_ASSISTANT, tool_calls=[call]) for call in self.calls]
+        messages = messages or [ChatMessage(role=Role.ROLE_ASSISTANT)]
         if self.text:
-            message.content.add(text=self.text)
-        return message
+            messages[0].content.add(text=self.text)
+        return messages

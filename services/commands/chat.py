@@ -130,14 +130,13 @@ class Conversation:
         """Take one turn: the user's message, and answers until one calls no tool."""
         turn = [_message(Role.ROLE_USER, text)]
         while (answer := self._answer(turn)).calls:
-            turn.append(answer.message())
-            for call in answer.calls:
+            for call, message in zip(answer.calls, answer.messages(), strict=True):
                 result = self._console.ask(f"{call.name} gives> ")
                 if result is None:
                     return
-                turn.append(_result(call, result))
+                turn += [message, _result(call, result)]
         if answer.text:
-            self._turns += [*turn, answer.message()]
+            self._turns += [*turn, *answer.messages()]
         else:
             self._console.note("[an empty answer: this turn is forgotten]")
 
@@ -151,7 +150,7 @@ class Conversation:
                         self._console.write(answer.take(event))
         except KeyboardInterrupt:
             if answer.text and not answer.calls:  # what was read was said
-                self._turns += [*turn, answer.message()]
+                self._turns += [*turn, *answer.messages()]
             raise
         finally:
             self._console.fresh_line()

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from llama import strict_json
 from llama.call import MAX_HELD, CallReader
 from llama.call_part import Call, Text
-from llama.chat import PYTHON_TAG
+from llama.chat import PYTHON_TAG, BuiltinTool
 
-TOOLS = ("f", "get_weather", "brave_search", "wolfram_alpha", "code_interpreter")
+TOOLS = ("f", "get_weather", *BuiltinTool)
 FUNCTIONS = ("f", "get_weather")
 
 
@@ -150,6 +150,10 @@ TEXTS = [
     '{"a":' * 5_000,
     "Sure: " + '{"name": "f", "parameters": {}}',
     "<function=unknown>{}</function>",
+    "<function=brave_search>{}</function>",
+    '{"name": "brave_search", "parameters": {"q": "x"}}',
+    '{"name": "brave_search", "parameters": {"query": 1}}',
+    '{"name": "code_interpreter"}',
     "<function=f>",
     "<function=f>[]</function>",
     "<function=f {}</function>",
@@ -201,6 +205,12 @@ def test_what_the_request_does_not_offer_is_text():
         result = read(answer, FUNCTIONS)
         assert not result.calls
         assert result.text == answer.replace(PYTHON_TAG, "")
+
+
+def test_a_function_that_is_called_like_a_built_in_tool_is_a_function():
+    assert read('{"name": "code_interpreter", "parameters": {"x": 1}}', ["code_interpreter"]).calls
+    for answer in ("print(1)", 'code_interpreter.call(code="1")'):
+        assert not read(PYTHON_TAG + answer, ["code_interpreter"]).calls
 
 
 def test_a_call_counts_only_where_the_model_ended_the_answer():

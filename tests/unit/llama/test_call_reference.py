@@ -8,15 +8,16 @@ import warnings
 from types import SimpleNamespace
 
 import pytest
-from llama_models.datatypes import BuiltinTool, StopReason
+from llama_models.datatypes import BuiltinTool as TheirTool
+from llama_models.datatypes import StopReason
 from llama_models.llama3.chat_format import ChatFormat, Role
 
 from llama.call import CallReader
 from llama.call_part import Text
-from llama.chat import PYTHON_TAG
+from llama.chat import PYTHON_TAG, BuiltinTool
 
 FUNCTIONS = ("get_weather", "f", "trending_songs", "a-b_2")
-TOOLS = (*FUNCTIONS, "brave_search", "wolfram_alpha", "code_interpreter")
+TOOLS = (*FUNCTIONS, *BuiltinTool)
 CALLS = 3_000
 WORDS = (
     "Bern",
@@ -50,7 +51,7 @@ def reference(answer: str) -> list[tuple[str, object]]:
         warnings.simplefilter("ignore")  # it parses code, and Python warns of what is in it
         message = ChatFormat.decode_assistant_message_from_content(chat_format, answer, StopReason.end_of_turn)
     return [
-        (call.tool_name.value if isinstance(call.tool_name, BuiltinTool) else call.tool_name, call.arguments)
+        (call.tool_name.value if isinstance(call.tool_name, TheirTool) else call.tool_name, call.arguments)
         for call in message.tool_calls
     ]
 
@@ -197,6 +198,9 @@ DIFFERENCES = {
     "built-in tools keep their argument's name": (
         '{"name": "code_interpreter", "parameters": {"code": "1"}}',
         [("code_interpreter", {"query": "1"})], [("code_interpreter", {"code": "1"})],
+    ),
+    "a built-in tool has its own argument": (
+        '{"name": "brave_search", "parameters": {"q": "1"}}', [("brave_search", {"query": "1"})], [],
     ),
     "what follows a built-in call makes it none": (
         PYTHON_TAG + 'brave_search.call(query="x") and more', [("brave_search", {"query": "x"})], [],

@@ -9,10 +9,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from backends.types import TokenLogprob
+from llama.chat import BuiltinTool
 from services.call import CallPiece, CallStream
 from services.text import Piece, TextStream
 
-TOOLS = ("f", "brave_search", "code_interpreter")
+TOOLS = ("f", BuiltinTool.BRAVE_SEARCH, BuiltinTool.CODE_INTERPRETER)
 TAG, END = "<|python_tag|>", "<|eom_id|>"
 CONTROL = (TAG.encode(), END.encode())
 

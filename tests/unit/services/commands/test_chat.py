@@ -127,8 +127,19 @@ def test_calls_at_once_are_each_answered(server, run, tools):
     server.scripts.extend([[started(), *calls, finished(FinishReason.FINISH_REASON_TOOL_CALLS)], answer("ok")])
     result = run("chat", "--tools", tools, stdin="both?\nsunny\nNaN\n")
     assert result.out == '-> f({"city": "Rome"})\n-> g({"city": "Oslo"})\nok\n'
-    results = server.requests[1].chat.messages[2:]
-    assert [(m.tool_call_id, m.content[0].text) for m in results] == [("a", "sunny"), ("b", "NaN")]
+    first, sunny, second, nan = server.requests[1].chat.messages[1:]
+    assert [[c.id for c in m.tool_calls] for m in (first, second)] == [["a"], ["b"]], "a message each"
+    assert [(m.tool_call_id, m.content[0].text) for m in (sunny, nan)] == [("a", "sunny"), ("b", "NaN")]
+
+
+def test_a_call_that_broke_off_is_text(server, run, tools):
+    begun = [call("", id="a", name="f"), call('{"x"')]
+    server.scripts.extend([[started(), *begun, text('{"name": "f", "parameters": {"x"]'), finished()], answer("ok")])
+    result = run("chat", "--tools", tools, stdin="go\non\n")
+    assert result.out == '-> f({"x")\n{"name": "f", "parameters": {"x"]\nok\n'
+    assert result.err == "[the tool call broke off: it is text]\n"
+    assert turns(server.requests[1])[1] == ("ASSISTANT", '{"name": "f", "parameters": {"x"]')
+    assert not server.requests[1].chat.messages[1].tool_calls
 
 
 def test_the_end_of_input_instead_of_a_result_ends_it(server, run, tools):

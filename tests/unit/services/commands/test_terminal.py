@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from paddock.v1.chat_pb2 import Role
+from paddock.v1.generate_pb2 import FinishReason
 from paddock.v1.model_pb2 import GetModelResponse, Model, ModelState
 from services.errors import QueueFullError
 from tests.unit.services.commands.fake_server import HANG, answer, call, finished, started, text
@@ -143,7 +144,9 @@ def test_a_failed_turn_is_told_and_forgotten(server, chat):
 
 
 def test_a_tools_result_is_asked_for(server, chat):
-    server.scripts.extend([[started(), call("{}", id="a", name="now"), finished()], answer("Noon.")])
+    server.scripts.extend(
+        [[started(), call("{}", id="a", name="now"), finished(FinishReason.FINISH_REASON_TOOL_CALLS)], answer("Noon.")]
+    )
     chat.type("time?\n")
     assert "-> now({})" in chat.expect("now gives> ")
     chat.type("12:00\n")

@@ -33,6 +33,14 @@ class ChatLayout(Enum):
     none = "none"
 
 
+class GuardKind(Enum):
+    """What kind of guard a model is, which decides how Classify shows it a text and reads its answer."""
+
+    none = "none"
+    llama_guard = "llama_guard"
+    prompt_guard = "prompt_guard"
+
+
 @dataclass
 class SamplingDefaults:
     """Defaults of a request's sampling fields; None leaves the choice to the checkpoint's generation_config.json."""
@@ -56,6 +64,7 @@ class ModelConfig:
         checkpoint: `embedded:NAME`, a folder, or a hub name.
         revision: of a hub name: a branch, tag or commit.
         chat_layout: how conversations are encoded.
+        guard: what kind of guard it is: `llama_guard` generates a verdict, `prompt_guard` is a classifier.
         date: the date told to the model, YYYY-MM-DD; None for today's in UTC.
         sampling: defaults of requests.
         max_tokens: default of `GenerateRequest.max_tokens`.
@@ -68,6 +77,7 @@ class ModelConfig:
     checkpoint: str = MISSING
     revision: str | None = None
     chat_layout: ChatLayout = ChatLayout.hf
+    guard: GuardKind = GuardKind.none
     date: str | None = None
     sampling: SamplingDefaults = field(default_factory=SamplingDefaults)
     max_tokens: int = 1024
@@ -202,6 +212,10 @@ def _check_model(key: str, model: ModelConfig) -> None:
     for field_name, name in (("name", model.name), *(("aliases", alias) for alias in model.aliases)):
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/:-]{0,127}", name):
             raise ConfigError(f"{key}.{field_name}: {name!r} is no name; use letters, digits and . _ - / :")
+    if model.guard is not GuardKind.none and model.chat_layout is not ChatLayout.none:
+        raise ConfigError(
+            f"{key}.chat_layout: a guard is asked by Classify, in a frame of its own, and takes no chat; set it to none"
+        )
     if model.max_tokens < 1:
         raise ConfigError(f"{key}.max_tokens: {model.max_tokens} is too few; give at least 1")
     if model.max_queue < 0:

@@ -117,6 +117,8 @@ MISTAKES = {
     "models.simulator.max_tokens=0": "models.simulator.max_tokens",
     "models.simulator.max_queue=-1": "models.simulator.max_queue",
     "models.simulator.chat_layout=alpaca": "models.simulator.chat_layout",
+    "models.simulator.guard=llama": "models.simulator.guard",
+    "models.simulator.guard=llama_guard": "models.simulator.chat_layout.*none",
     "models.simulator.sampling.temperature=-1": "models.simulator.sampling.temperature",
     "models.simulator.sampling.top_p=7": "models.simulator.sampling.top_p",
     "models.simulator.sampling.top_k=-1": "models.simulator.sampling.top_k",
@@ -139,6 +141,13 @@ def test_a_mistake_is_one_sentence_that_names_its_key(override):
     assert re.search(MISTAKES[override], sentence)
     assert "\n" not in sentence
     assert "Traceback" not in sentence
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if "guard" in name])
+def test_guards_say_what_they_are_and_take_no_chat(name):
+    (model,) = configs.load([f"model={name}"]).models.values()
+    assert model.guard.value == ("prompt_guard" if "prompt" in name else "llama_guard")
+    assert model.chat_layout is configs.ChatLayout.none
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:0", "127.1.2.3:1", "localhost:65535", "'[::1]:0'", "unix:/tmp/x.sock"])

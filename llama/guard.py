@@ -115,7 +115,7 @@ class GuardFrame:
         return EncodedPrompt(text_ids, sum(count for _, count in (*safe, *lines)))
 
     def _render(self, count: int) -> str:
-        """Render with a mark in each turn's place, and end with the blank line after which the model learned to answer."""
+        """Render with marks in the turns' places, and end with the blank line after which the model is to answer."""
         roles = ("user", "assistant")
         marks = [f"{_EDGE}{_OPEN}{index}{_CLOSE}{_EDGE}" for index in range(count)]
         contents: list[Any] = [[{"type": "text", "text": mark}] for mark in marks] if self._in_parts else list(marks)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import accumulate
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc.aio
-from google.protobuf.message import Message
 
 from backends.errors import UnavailableError, UnsupportedError
 from paddock.v1 import (
@@ -24,6 +23,7 @@ from paddock.v1 import (
 from services import request as requests
 from services import response as responses
 from services.checks import Checks, check_ids, check_text
+from services.classification import classify
 from services.config import ServerConfig
 from services.conversation import encode_chat
 from services.edge import request_id
@@ -31,11 +31,9 @@ from services.errors import FeatureUnsupportedError, InvalidArgumentError, Model
 from services.event import Event
 from services.generation import Generation, Plan
 from services.model import Loaded, ServedModel, ServedModels
+from services.off_loop import off_loop
 from services.reader import Reader
 from services.status import RETRY_ELSEWHERE_S
-
-_INLINE_BYTES = 8 * 1024
-"""Requests larger than this are tokenized off the event loop."""
 
 _MAX_TOKENS = 262_144
 """Of Tokenize and Detokenize: twice Llama 3.1's context."""
@@ -46,7 +44,6 @@ _LEAST_MARGIN = 0.1
 _GONE = "no longer answering; the request can be resumed elsewhere"
 
 Context = grpc.aio.ServicerContext[Any, Any]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +92,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
             raise InvalidArgumentError([Violation("generate.model", "is not the outer model")])
         model = self._models.find(names.pop() if names else "")
         loaded, _ = model.ready()
-        return await _off_loop(request, _tokenize, request, model, loaded)
+        return await off_loop(request, _tokenize, request, model, loaded)
 
     async def Detokenize(  # noqa: N802
         self, request: tokenize_pb2.DetokenizeRequest, context: Context
@@ -103,14 +100,13 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         """Give the text of ids."""
         model = self._models.find(request.model)
         loaded, _ = model.ready()
-        return await _off_loop(request, _detokenize, request, loaded)
+        return await off_loop(request, _detokenize, request, loaded)
 
     async def Classify(  # noqa: N802
         self, request: classify_pb2.ClassifyRequest, context: Context
     ) -> classify_pb2.ClassifyResponse:
-        """Refuse: not built yet."""
-        model = self._models.find(request.model)
-        raise FeatureUnsupportedError("classify", model.name)
+        """Score texts and conversations."""
+        return await classify(request, self._models, self._budget_s(context))
 
     async def ListModels(  # noqa: N802
         self, request: model_pb2.ListModelsRequest, context: Context
@@ -130,7 +126,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         """Check a request, hold room for its outputs, and run them; name the model in what its backend raises."""
         model = self._models.find(request.model)
         loaded, backend = model.ready()
-        plan = await _off_loop(request, requests.plan, request, model, loaded)
+        plan = await off_loop(request, requests.plan, request, model, loaded)
         generation = Generation(plan, backend, loaded.tokenizer)
         room = ExitStack()
         room.enter_context(loaded.admission.admit(plan.unfinished))
@@ -176,13 +172,6 @@ def _current_task() -> asyncio.Task[Any]:
     if task is None:
         raise RuntimeError("handlers run in tasks")
     return task
-
-
-async def _off_loop(request: Message, function: Callable[..., T], *arguments: Any) -> T:
-    """Call a function that tokenizes: in a thread when the request is large, so that the event loop goes on."""
-    if request.ByteSize() <= _INLINE_BYTES:
-        return function(*arguments)
-    return await asyncio.to_thread(function, *arguments)
 
 
 def _tokenize(

@@ -17,10 +17,12 @@ from backends.base import Backend
 from backends.types import Capabilities
 from llama.chat import STOP_TOKENS, ChatEncoder, ChatError, Layout
 from llama.tokenizer import Tokenizer, TokenizerError
+from services import classifier as classifiers
 from services import sampling
 from services.admission import Admission
 from services.checkpoint import in_daemon_thread, read_json, resolve
-from services.config import ChatLayout, ModelConfig
+from services.classifier import Classifier
+from services.config import ChatLayout, GuardKind, ModelConfig
 from services.errors import (
     ConfigError,
     InvalidArgumentError,
@@ -56,6 +58,7 @@ class Loaded:
         chat: None for a base model.
         stop_token_ids: what ends an answer, in order.
         sampling_defaults: every sampling field but seed and logit_bias.
+        classifier: what makes its answers to Classify; None where it only generates.
     """
 
     tokenizer: Tokenizer
@@ -64,6 +67,7 @@ class Loaded:
     sampling_defaults: Mapping[str, float]
     capabilities: Capabilities
     admission: Admission
+    classifier: Classifier | None = None
 
 
 class ServedModel:
@@ -139,13 +143,16 @@ class ServedModel:
                     f"{key}: its tokenizer has ids up to {tokenizer.vocab_size - 1} where the backend knows "
                     f"{capabilities.vocab_size}; use the tokenizer that belongs to the weights"
                 )
+            instructed = chat is not None or self.config.guard is GuardKind.llama_guard
+            stop_token_ids = _stop_token_ids(folder, tokenizer, instructed)
             self._loaded = Loaded(
                 tokenizer,
                 chat,
-                _stop_token_ids(folder, tokenizer, chat is not None),
+                stop_token_ids,
                 self._sampling_defaults(folder, capabilities),
                 capabilities,
                 Admission(self.name, capabilities.max_concurrency, self.config.max_queue),
+                classifiers.make(self.config.guard, folder, tokenizer, capabilities, stop_token_ids, self._key),
             )
         except BaseException:
             self._state = State.FAILED
@@ -235,14 +242,14 @@ class ServedModels:
         return self._by_name[name]
 
 
-def _stop_token_ids(folder: Path, tokenizer: Tokenizer, chat: bool) -> tuple[int, ...]:
-    """The checkpoint's own end tokens, and for chat models those of Llama 3.1's layout."""
+def _stop_token_ids(folder: Path, tokenizer: Tokenizer, instructed: bool) -> tuple[int, ...]:
+    """The checkpoint's own end tokens, and for models of conversations those of Llama 3.1's layout."""
     ids: list[int] = []
     for name in ("generation_config.json", "config.json"):
         eos = read_json(folder, name).get("eos_token_id")
         if eos is not None:
             ids += [eos] if isinstance(eos, int) else eos
             break
-    if chat:
+    if instructed:
         ids += [tokenizer.control_ids[name] for name in STOP_TOKENS if name in tokenizer.control_ids]
     return tuple(sorted(set(ids)))

@@ -202,6 +202,7 @@ def _support(loaded: Loaded) -> model_pb2.Support:
         supports_generate=generates,
         supports_chat=generates and has_chat,
         supports_tools=generates and loaded.chat is not None and loaded.chat.layout is Layout.HF,
+        supports_classify=loaded.classifier is not None,
         **features,
     )
 

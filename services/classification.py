@@ -8,7 +8,6 @@ from backends.errors import UnavailableError, UnsupportedError
 from paddock.v1.classify_pb2 import ClassifyRequest, ClassifyResponse
 from services.errors import DeadlineTooShortError, FeatureUnsupportedError, ModelUnavailableError
 from services.model import ServedModels
-from services.off_loop import off_loop
 from services.status import RETRY_ELSEWHERE_S
 
 _GONE = "no longer answering; the request can be sent elsewhere"
@@ -30,7 +29,7 @@ async def classify(request: ClassifyRequest, models: ServedModels, budget_s: flo
     loaded, backend = model.ready()
     if loaded.classifier is None:
         raise FeatureUnsupportedError("classify", model.name)
-    work = await off_loop(request, loaded.classifier.prepare, request)
+    work = await asyncio.to_thread(loaded.classifier.prepare, request)  # even short inputs take a millisecond, if many
     with loaded.admission.admit(work.outputs):
         try:
             return await asyncio.wait_for(work.run(backend), budget_s)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc.aio
+from google.protobuf.message import Message
 
 from backends.errors import UnavailableError, UnsupportedError
 from paddock.v1 import (
@@ -31,9 +32,11 @@ from services.errors import FeatureUnsupportedError, InvalidArgumentError, Model
 from services.event import Event
 from services.generation import Generation, Plan
 from services.model import Loaded, ServedModel, ServedModels
-from services.off_loop import off_loop
 from services.reader import Reader
 from services.status import RETRY_ELSEWHERE_S
+
+_INLINE_BYTES = 8 * 1024
+"""Requests larger than this are tokenized off the event loop."""
 
 _MAX_TOKENS = 262_144
 """Of Tokenize and Detokenize: twice Llama 3.1's context."""
@@ -44,6 +47,7 @@ _LEAST_MARGIN = 0.1
 _GONE = "no longer answering; the request can be resumed elsewhere"
 
 Context = grpc.aio.ServicerContext[Any, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
             raise InvalidArgumentError([Violation("generate.model", "is not the outer model")])
         model = self._models.find(names.pop() if names else "")
         loaded, _ = model.ready()
-        return await off_loop(request, _tokenize, request, model, loaded)
+        return await _off_loop(request, _tokenize, request, model, loaded)
 
     async def Detokenize(  # noqa: N802
         self, request: tokenize_pb2.DetokenizeRequest, context: Context
@@ -100,7 +104,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         """Give the text of ids."""
         model = self._models.find(request.model)
         loaded, _ = model.ready()
-        return await off_loop(request, _detokenize, request, loaded)
+        return await _off_loop(request, _detokenize, request, loaded)
 
     async def Classify(  # noqa: N802
         self, request: classify_pb2.ClassifyRequest, context: Context
@@ -126,7 +130,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         """Check a request, hold room for its outputs, and run them; name the model in what its backend raises."""
         model = self._models.find(request.model)
         loaded, backend = model.ready()
-        plan = await off_loop(request, requests.plan, request, model, loaded)
+        plan = await _off_loop(request, requests.plan, request, model, loaded)
         generation = Generation(plan, backend, loaded.tokenizer)
         room = ExitStack()
         room.enter_context(loaded.admission.admit(plan.unfinished))
@@ -172,6 +176,13 @@ def _current_task() -> asyncio.Task[Any]:
     if task is None:
         raise RuntimeError("handlers run in tasks")
     return task
+
+
+async def _off_loop(request: Message, function: Callable[..., T], *arguments: Any) -> T:
+    """Call a function that tokenizes: in a thread when the request is large, so that the event loop goes on."""
+    if request.ByteSize() <= _INLINE_BYTES:
+        return function(*arguments)
+    return await asyncio.to_thread(function, *arguments)
 
 
 def _tokenize(

@@ -25,16 +25,21 @@ async def classify(request: ClassifyRequest, models: ServedModels, budget_s: flo
         ServiceError: as for an RPC, `DeadlineTooShortError` when the time is up.
         BackendError: of one input's computation.
     """
+    try:
+        return await asyncio.wait_for(_classify(request, models), budget_s)
+    except asyncio.TimeoutError:
+        raise DeadlineTooShortError from None
+
+
+async def _classify(request: ClassifyRequest, models: ServedModels) -> ClassifyResponse:
     model = models.find(request.model)
     loaded, backend = model.ready()
     if loaded.classifier is None:
         raise FeatureUnsupportedError("classify", model.name)
-    work = await asyncio.to_thread(loaded.classifier.prepare, request)  # even short inputs take a millisecond, if many
+    work = await asyncio.to_thread(loaded.classifier.prepare, request)  # even short inputs take milliseconds, if many
     with loaded.admission.admit(work.outputs):
         try:
-            return await asyncio.wait_for(work.run(backend), budget_s)
-        except asyncio.TimeoutError:
-            raise DeadlineTooShortError from None
+            return await work.run(backend)
         except UnavailableError as error:
             raise ModelUnavailableError(model.name, _GONE, RETRY_ELSEWHERE_S) from error
         except UnsupportedError as error:

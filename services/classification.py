@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from backends.errors import UnavailableError, UnsupportedError
 from paddock.v1.classify_pb2 import ClassifyRequest, ClassifyResponse
 from services.errors import DeadlineTooShortError, FeatureUnsupportedError, ModelUnavailableError
-from services.model import ServedModels
 from services.status import RETRY_ELSEWHERE_S
+
+if TYPE_CHECKING:  # models may ask each other as guards
+    from services.model import ServedModels
 
 _GONE = "no longer answering; the request can be sent elsewhere"
 

@@ -7,6 +7,7 @@ from enum import Enum
 
 from backends.types import TokenLogprob, Usage
 from llama.chat import ToolCall
+from paddock.v1 import guard_pb2
 from services.text import Piece
 
 
@@ -18,6 +19,7 @@ class FinishReason(Enum):
     CONTEXT_LIMIT = "context_limit"
     TIME_LIMIT = "time_limit"
     TOOL_CALLS = "tool_calls"
+    GUARD_BLOCKED = "guard_blocked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,14 @@ class CallMade:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardSpoke:
+    """A guard has spoken, of an output or, under index 0, of the input; in the words that it was asked in."""
+
+    index: int
+    said: guard_pb2.GuardEvent
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The end of an output; at most one of the two matches is set."""
 
@@ -58,9 +68,10 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """The end of the request."""
+    """The end of the request; `guard_tokens` is None where no guard was asked."""
 
     usage: Usage
+    guard_tokens: int | None = None
 
 
-Event = PromptScored | Delta | CallMade | Finished | Completed
+Event = PromptScored | Delta | CallMade | GuardSpoke | Finished | Completed

@@ -113,11 +113,13 @@ class ServedModel:
     def ready(self) -> tuple[Loaded, Backend]:
         """Give what serves a request now.
 
+        Also while draining: new calls are refused at the edge, and those in progress may still need it as their guard.
+
         Raises:
             ModelUnavailableError: it is not ready.
         """
         state = self.state
-        if state is not State.READY or self._loaded is None or self.backend is None:
+        if state not in (State.READY, State.DRAINING) or self._loaded is None or self.backend is None:
             raise ModelUnavailableError(self.name, state.value, LOADING_RETRY_S)
         return self._loaded, self.backend
 

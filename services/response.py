@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from backends.types import Feature, Sampling, TokenLogprob, Usage
 from llama.chat import Layout
 from llama.tokenizer import Tokenizer
-from paddock.v1 import generate_pb2, model_pb2
-from services.event import CallMade, Completed, Delta, Event, Finished, FinishReason, PromptScored
+from paddock.v1 import generate_pb2, guard_pb2, model_pb2
+from services.event import CallMade, Completed, Delta, Event, Finished, FinishReason, GuardSpoke, PromptScored
 from services.generation import Plan
 from services.model import Loaded, ServedModel, State
 from services.text import Piece
@@ -20,6 +20,7 @@ _REASONS = {
     FinishReason.CONTEXT_LIMIT: generate_pb2.FINISH_REASON_CONTEXT_LIMIT,
     FinishReason.TIME_LIMIT: generate_pb2.FINISH_REASON_TIME_LIMIT,
     FinishReason.TOOL_CALLS: generate_pb2.FINISH_REASON_TOOL_CALLS,
+    FinishReason.GUARD_BLOCKED: generate_pb2.FINISH_REASON_GUARD_BLOCKED,
 }
 _STATES = {
     State.LOADING: model_pb2.MODEL_STATE_LOADING,
@@ -29,7 +30,7 @@ _STATES = {
 }
 
 
-_PROMPT_TOKENS = 1024
+_EVENT_TOKENS = 1024
 """Of one event: with 20 candidates each, 1,024 tokens are about 300 kB."""
 
 _MESSAGE_BYTES = 2**20
@@ -74,22 +75,25 @@ class Writer:
             elif isinstance(event, CallMade):
                 call = self._call(event)
                 written.append(generate_pb2.StreamEvent(output_index=event.index, tool_call_delta=call))
+            elif isinstance(event, GuardSpoke):
+                written.append(generate_pb2.StreamEvent(output_index=event.index, guard=event.said))
             elif isinstance(event, Finished):
                 finished = _finished(event)
                 written.append(generate_pb2.StreamEvent(output_index=event.index, finished=finished))
             elif isinstance(event, PromptScored):
-                for start in range(0, len(self._prompt), _PROMPT_TOKENS):
-                    part = slice(start, start + _PROMPT_TOKENS)
+                for start in range(0, len(self._prompt), _EVENT_TOKENS):
+                    part = slice(start, start + _EVENT_TOKENS)
                     tokens = self._tokens(self._prompt[part], event.logprobs[part])
                     written.append(generate_pb2.StreamEvent(prompt=generate_pb2.PromptTokens(tokens=tokens)))
             elif isinstance(event, Completed):
-                completed = generate_pb2.Completed(usage=usage(event.usage))
+                completed = generate_pb2.Completed(usage=usage(event.usage, event.guard_tokens))
                 written.append(generate_pb2.StreamEvent(completed=completed))
         return written
 
     def _write_delta(self, event: Delta, written: list[generate_pb2.StreamEvent]) -> None:
         last = written[-1] if written else None
-        if last is None or last.WhichOneof("event") != "token_delta" or last.output_index != event.index:
+        same = last is not None and last.WhichOneof("event") == "token_delta" and last.output_index == event.index
+        if last is None or not same or len(last.token_delta.tokens) >= _EVENT_TOKENS:
             last = generate_pb2.StreamEvent(output_index=event.index)
             written.append(last)
         delta = last.token_delta
@@ -145,6 +149,9 @@ def fold(
             call = event.tool_call_delta
             output.tool_calls.add(id=call.id, name=call.name, arguments_json=call.arguments_json)
             output.tokens.extend(call.tokens)
+        elif kind == "guard":
+            of_input = event.guard.subject == guard_pb2.GUARD_SUBJECT_INPUT
+            (response if of_input else output).guard_events.append(event.guard)
         elif kind == "finished":
             output.finished.CopyFrom(event.finished)
         elif kind == "prompt":
@@ -156,13 +163,14 @@ def fold(
     return response
 
 
-def usage(counted: Usage) -> generate_pb2.Usage:
+def usage(counted: Usage, guard_tokens: int | None = None) -> generate_pb2.Usage:
     """Write a usage."""
     return generate_pb2.Usage(
         prompt_tokens=counted.prompt_tokens,
         completion_tokens=counted.completion_tokens,
         total_tokens=counted.prompt_tokens + counted.completion_tokens,
         cached_prompt_tokens=counted.cached_prompt_tokens,
+        guard_tokens=guard_tokens,
     )
 
 
@@ -184,6 +192,7 @@ def model(served: ServedModel) -> model_pb2.Model:
     message.backend.device = capabilities.device
     message.backend.dtype = capabilities.dtype
     message.support.CopyFrom(_support(loaded))
+    message.support.supports_guards = loaded.capabilities.generates and bool(served.config.guards)
     message.limits.max_concurrency = capabilities.max_concurrency
     message.limits.max_queue = served.config.max_queue
     message.limits.max_logprobs = capabilities.max_logprobs

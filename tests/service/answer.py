@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from paddock.v1 import generate_pb2
+from paddock.v1 import generate_pb2, guard_pb2
 
 
 @dataclass
@@ -14,6 +14,7 @@ class Output:
     text: str = ""
     tokens: list[generate_pb2.Token] = field(default_factory=list)
     finished: generate_pb2.OutputFinished | None = None
+    guards: list[guard_pb2.GuardEvent] = field(default_factory=list)
 
     @property
     def ids(self) -> list[int]:
@@ -35,6 +36,7 @@ class Stream:
         self.started: generate_pb2.Started | None = None
         self.prompt: list[generate_pb2.Token] | None = None
         self.usage: generate_pb2.Usage | None = None
+        self.guards: list[guard_pb2.GuardEvent] = []
         self._done = {
             continuation.output_index for continuation in request.continuations if continuation.HasField("finished")
         }
@@ -59,12 +61,17 @@ class Stream:
         elif kind == "completed":
             assert all(o.finished for i, o in enumerate(self.outputs) if i not in self._done)
             self.usage = event.completed.usage
+        elif kind == "guard" and event.guard.subject == guard_pb2.GUARD_SUBJECT_INPUT:
+            assert event.output_index == 0
+            self.guards.append(event.guard)
         else:
             output = self.outputs[event.output_index]
             assert output.finished is None, "an event after the output's `finished`"
             assert event.output_index not in self._done, "an event of an output that had ended before"
             if kind == "finished":
                 output.finished = event.finished
+            elif kind == "guard":
+                output.guards.append(event.guard)
             else:
                 assert kind == "token_delta"
                 assert event.token_delta.text or event.token_delta.tokens, "an empty delta"
@@ -93,7 +100,11 @@ class Stream:
 
 def folded(stream: Stream) -> generate_pb2.GenerateResponse:
     """Make of a stream what Generate would have answered."""
-    response = generate_pb2.GenerateResponse(started=stream.started, usage=stream.usage, prompt_tokens=stream.prompt)
+    response = generate_pb2.GenerateResponse(
+        started=stream.started, usage=stream.usage, prompt_tokens=stream.prompt, guard_events=stream.guards
+    )
     for index, output in enumerate(stream.outputs):
-        response.outputs.add(index=index, text=output.text, tokens=output.tokens, finished=output.finished)
+        response.outputs.add(
+            index=index, text=output.text, tokens=output.tokens, finished=output.finished, guard_events=output.guards
+        )
     return response

@@ -65,6 +65,7 @@ def _measure(size: str, arguments: argparse.Namespace) -> list[dict[str, Any]]:
                 packed_linears=not arguments.stock_linears,
             )
         )
+    assert isinstance(engine, Engine)
     results = []
     for streams in arguments.streams:
         prompts = torch.randint(_VOCAB_SIZE, (streams, arguments.prompt), generator=torch.Generator().manual_seed(0))

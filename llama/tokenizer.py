@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -19,34 +20,44 @@ class TokenizerError(ValueError):
     """The `tokenizer.json` can't be used. The message says why."""
 
 
+_KINDS = ("BPE", "Unigram", "WordPiece", "WordLevel")
+
+
 class Tokenizer:
     """Text to ids, ids to bytes, control tokens by name.
 
     Attributes:
+        kind: of the model: BPE, as Llama's, or Unigram, WordPiece or WordLevel, as classifiers have them.
         vocab_size: ids are in `[0, vocab_size)`.
         control_ids: id of each control token, by its name such as `<|eot_id|>`: those that the tokenizer calls special,
             and other added tokens written as tags, such as `<think>`. No text yields one of them.
         bos_id: the id put before a raw prompt, or None where the tokenizer adds none.
+        prefix: the ids that the checkpoint puts before a text, such as `[CLS]`.
+        suffix: those that it puts after it, such as `[SEP]`.
     """
 
     def __init__(self, tokenizer_json: str) -> None:
         """Read a `tokenizer.json`, given as text.
 
         Raises:
-            TokenizerError: it is not one, or its model is not BPE.
+            TokenizerError: it is not one.
         """
         try:
             whole = tokenizers.Tokenizer.from_str(tokenizer_json)
             spec: dict[str, Any] = json.loads(tokenizer_json)
         except Exception as error:
             raise TokenizerError(f"not a tokenizer.json: {error}") from error
-        kind = spec["model"].get("type")
-        if kind != "BPE":
-            raise TokenizerError(f"its model is {kind}, and only BPE, which Llama models have, is supported")
+        self.kind: str = spec["model"].get("type")
+        if self.kind not in _KINDS:
+            raise TokenizerError(f"its model is {self.kind}, not one of {', '.join(_KINDS)}")
+        whole.no_truncation()
+        whole.no_padding()
+        self.prefix, self.suffix = _surroundings(whole)
         added = spec.get("added_tokens") or []
         self.control_ids: Mapping[str, int] = {t["content"]: t["id"] for t in added if _is_control(t)}
         self.vocab_size: int = max(whole.get_vocab(with_added_tokens=True).values()) + 1
-        self._text = _without_control_tokens(spec)
+        placed = {str(whole.id_to_token(token_id)) for token_id in (*self.prefix, *self.suffix)}
+        self._text = _without_control_tokens(spec, {*self.control_ids, *placed})
         self._pieces = _pieces(whole, spec)
         self._special_ids = frozenset(t["id"] for t in added if t["special"])
         self._control_pattern = _any_of(self.control_ids)
@@ -54,13 +65,21 @@ class Tokenizer:
         self.bos_id: int | None = start[0] if start and start[0] in self._special_ids else None
 
     def encode(self, text: str) -> list[int]:
-        """Encode text as nothing but text: no id of the result is a control token's."""
+        """Encode text as nothing but text: no id of the result is a control token's.
+
+        The token for what a vocabulary lacks, as Unigram and WordPiece have it, counts as text here.
+        """
         # A batch of one: `encode` would keep Python's lock for as long as it takes, which is seconds for megabytes.
         return self.encode_all([text])[0]
 
     def encode_all(self, texts: Sequence[str]) -> list[list[int]]:
         """Encode texts, each by itself, as `encode` does."""
         return [encoding.ids for encoding in self._text.encode_batch_fast(texts, add_special_tokens=False)]
+
+    def encode_with_spans(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """Encode as `encode` does, and tell which characters of the text each id stands for, as [start, end)."""
+        encoding = self._text.encode_batch([text], add_special_tokens=False)[0]
+        return encoding.ids, encoding.offsets
 
     def count_control(self, text: str) -> int:
         """Count the places where text spells a control token's name."""
@@ -101,11 +120,19 @@ def _branches(node: dict[str, Any]) -> str:
     return together + ("?" if "" in node else "")
 
 
-def _without_control_tokens(spec: dict[str, Any]) -> tokenizers.Tokenizer:
+def _surroundings(tokenizer: tokenizers.Tokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Tell what the post-processor puts before and after a text."""
+    encoding = tokenizer.encode("a")
+    own = [index for index, special in enumerate(encoding.special_tokens_mask) if not special]
+    if not own:
+        return tuple(encoding.ids), ()
+    return tuple(encoding.ids[: own[0]]), tuple(encoding.ids[own[-1] + 1 :])
+
+
+def _without_control_tokens(spec: dict[str, Any], control: set[str]) -> tokenizers.Tokenizer:
     """Build the tokenizer again, with plain added tokens kept and every way to a control token removed."""
-    control = {t["content"] for t in spec.get("added_tokens") or [] if _is_control(t)}
     spec = dict(spec)
-    spec["model"] = _model_without(spec["model"], control)
+    spec["model"] = (_model_without if spec["model"]["type"] == "BPE" else _model_with_secret)(spec["model"], control)
     spec["added_tokens"] = [t for t in spec.get("added_tokens") or [] if not _is_control(t)]
     spec["post_processor"] = None
     spec["truncation"] = None
@@ -120,11 +147,29 @@ def _model_without(model: dict[str, Any], control: set[str]) -> dict[str, Any]:
     return {**model, "vocab": vocab, "merges": [pair for pair in pairs if "".join(pair) not in control]}
 
 
+def _model_with_secret(model: dict[str, Any], control: set[str]) -> dict[str, Any]:
+    """Rename the control tokens in a vocabulary to words that nobody can guess.
+
+    They can't be taken out: a Unigram model's ids are places in its list, and the token for what the vocabulary lacks,
+    which is a control token by its kind, is needed to encode any text.
+    """
+    names = {token: f"{secrets.token_hex(16)}-{index}" for index, token in enumerate(sorted(control))}
+    vocab = model["vocab"]
+    if isinstance(vocab, dict):
+        renamed: Any = {names.get(token, token): token_id for token, token_id in vocab.items()}
+    else:
+        renamed = [[names.get(token, token), score] for token, score in vocab]
+    unknown = {"unk_token": names.get(model["unk_token"], model["unk_token"])} if "unk_token" in model else {}
+    return {**model, "vocab": renamed, **unknown}
+
+
 def _pieces(tokenizer: tokenizers.Tokenizer, spec: dict[str, Any]) -> list[bytes]:
     vocab = tokenizer.get_vocab(with_added_tokens=True)
     added = {t["content"] for t in spec.get("added_tokens") or []}
     byte_level = _decoder_is_byte_level(spec.get("decoder"))
     to_bytes = _byte_level_bytes if byte_level else _sentencepiece_bytes
+    if spec["model"]["type"] == "WordPiece":
+        to_bytes = _wordpiece_bytes
     pieces = [b""] * (max(vocab.values()) + 1)
     for token, token_id in vocab.items():
         pieces[token_id] = token.encode() if token in added else to_bytes(token)
@@ -158,3 +203,8 @@ def _sentencepiece_bytes(token: str) -> bytes:
     if re.fullmatch(r"<0x[0-9A-Fa-f]{2}>", token):
         return bytes([int(token[3:5], 16)])
     return token.replace("\u2581", " ").encode()
+
+
+def _wordpiece_bytes(token: str) -> bytes:
+    """WordPiece, as in BERT: a word's first piece stands after a space, `##` before the others."""
+    return token[2:].encode() if token.startswith("##") else f" {token}".encode()

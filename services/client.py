@@ -16,6 +16,7 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
+from paddock.v1.classify_pb2 import ClassifyRequest, ClassifyResponse
 from paddock.v1.generate_pb2 import GenerateRequest, GenerateResponse, StreamEvent
 from paddock.v1.inference_pb2_grpc import InferenceServiceStub
 from paddock.v1.model_pb2 import GetModelRequest, ListModelsRequest, Model
@@ -95,6 +96,10 @@ class Client(AbstractContextManager["Client"]):
     def tokenize(self, request: TokenizeRequest) -> TokenizeResponse:
         """Encode."""
         return self._call(self._stub.Tokenize, request)
+
+    def classify(self, request: ClassifyRequest) -> ClassifyResponse:
+        """Score."""
+        return self._call(self._stub.Classify, request)
 
     def models(self) -> list[Model]:
         """List all models."""

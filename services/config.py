@@ -9,6 +9,7 @@ import importlib
 import ipaddress
 import pkgutil
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
@@ -22,6 +23,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 import backends
 from services.errors import ConfigError
+from services.guard.config import GuardConfig, GuardSubject, check_sizes
 from services.sampling import RANGES
 
 
@@ -32,6 +34,14 @@ class ChatLayout(Enum):
     meta = "meta"
     template = "template"
     none = "none"
+
+
+class GuardKind(Enum):
+    """What kind of guard a model is, which decides how Classify shows it a text and reads its answer."""
+
+    none = "none"
+    llama_guard = "llama_guard"
+    prompt_guard = "prompt_guard"
 
 
 @dataclass
@@ -57,10 +67,12 @@ class ModelConfig:
         checkpoint: `embedded:NAME`, a folder, or a hub name.
         revision: of a hub name: a branch, tag or commit.
         chat_layout: how conversations are encoded.
+        guard: what kind of guard it is: `llama_guard` generates a verdict, `prompt_guard` is a classifier.
         date: the date told to the model, YYYY-MM-DD; None for today's in UTC.
         sampling: defaults of requests.
         max_tokens: default of `GenerateRequest.max_tokens`.
         max_queue: outputs that may wait beyond those that compute.
+        guards: other served models that judge what goes in and what comes out.
         backend: a backend's config, from conf/backend/.
     """
 
@@ -69,10 +81,12 @@ class ModelConfig:
     checkpoint: str = MISSING
     revision: str | None = None
     chat_layout: ChatLayout = ChatLayout.hf
+    guard: GuardKind = GuardKind.none
     date: str | None = None
     sampling: SamplingDefaults = field(default_factory=SamplingDefaults)
     max_tokens: int = 1024
     max_queue: int = 256
+    guards: list[GuardConfig] = field(default_factory=list)
     backend: Any = MISSING
 
 
@@ -189,6 +203,8 @@ def _check(config: PaddockConfig) -> None:
             if name in names:
                 raise ConfigError(f"models.{key}.name: {name!r} is also models.{names[name]}'s; rename one")
             names[name] = key
+    for key in config.models:
+        _check_guards(key, config.models, names)
     for entry in fields(config.server):
         value = getattr(config.server, entry.name)
         most = _MOST_S if isinstance(value, float) else _MOST
@@ -203,6 +219,10 @@ def _check_model(key: str, model: ModelConfig) -> None:
     for field_name, name in (("name", model.name), *(("aliases", alias) for alias in model.aliases)):
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/:-]{0,127}", name):
             raise ConfigError(f"{key}.{field_name}: {name!r} is no name; use letters, digits and . _ - / :")
+    if model.guard is not GuardKind.none and model.chat_layout is not ChatLayout.none:
+        raise ConfigError(
+            f"{key}.chat_layout: a guard is asked by Classify, in a frame of its own, and takes no chat; set it to none"
+        )
     if model.max_tokens < 1:
         raise ConfigError(f"{key}.max_tokens: {model.max_tokens} is too few; give at least 1")
     if model.max_queue < 0:
@@ -216,6 +236,29 @@ def _check_model(key: str, model: ModelConfig) -> None:
     target = str(getattr(model.backend, "_target_", ""))
     if not target.startswith("backends."):
         raise ConfigError(f"{key}.backend._target_: {target or 'none'} is not one of Paddock's backends")
+
+
+def _check_guards(key: str, models: Mapping[str, ModelConfig], names: Mapping[str, str]) -> None:
+    """Check a model's guards; `names` gives the key of the model that goes by a name."""
+    seen = set()
+    for number, guard in enumerate(models[key].guards):
+        where = f"models.{key}.guards[{number}]"
+        if guard.model not in names:
+            raise ConfigError(f"{where}.model: {guard.model!r} is not served here; serve it too, with model=[...]")
+        own_key = names[guard.model]
+        if own_key == key:
+            raise ConfigError(f"{where}.model: {guard.model!r} is the model itself; name another one")
+        kind = models[own_key].guard
+        if kind is GuardKind.none:
+            raise ConfigError(f"{where}.model: {guard.model!r} is no guard; name one, or set models.{own_key}.guard")
+        if guard.subject is GuardSubject.output and kind is not GuardKind.llama_guard:
+            raise ConfigError(
+                f"{where}.subject: {guard.model!r} is a {kind.value}, which judges input only; set it to input"
+            )
+        if (own_key, guard.subject) in seen:
+            raise ConfigError(f"{where}: {guard.model!r} guards the {guard.subject.value} already; leave one out")
+        seen.add((own_key, guard.subject))
+        check_sizes(where, guard)
 
 
 _MOST = 2**31 - 1

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import datetime
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llama import strict_json
 from llama.chat import BuiltinTool, ChatEncoder, ChatError, EncodedPrompt, Message, Tool, ToolCall
 from paddock.v1 import chat_pb2
 from services.checks import Checks, check_text
 from services.errors import FeatureUnsupportedError
-from services.model import Loaded, ServedModel
 from services.tool_choice import BUILTINS, callable_tools, check_choice, tool_name
+
+if TYPE_CHECKING:  # a model holds its classifier, which reads conversations
+    from services.model import Loaded, ServedModel
 
 _MAX_MESSAGES = 4096
 _MAX_PARTS = 16_384
@@ -39,26 +41,31 @@ def encode_chat(chat: chat_pb2.Chat, path: str, model: ServedModel, loaded: Load
     if loaded.chat is None:
         raise FeatureUnsupportedError("chat", model.name)
     tools, builtins = _tools(chat, path, model, loaded.chat, checks)
-    count = len(chat.messages)
     today = told_date(chat, path, model, checks)
-    if not checks.require(
-        1 <= count <= _MAX_MESSAGES, f"{path}.messages", f"{count} messages are not in [1, {_MAX_MESSAGES}]"
-    ):
-        return EncodedPrompt([], 0)
-    parts = sum(len(message.content) for message in chat.messages)
-    if not checks.require(parts <= _MAX_PARTS, f"{path}.messages", f"{parts} content parts; at most {_MAX_PARTS}"):
-        return EncodedPrompt([], 0)
-    messages = [
-        _message(message, f"{path}.messages[{index}]", index, checks) for index, message in enumerate(chat.messages)
-    ]
-    if any(message is None for message in messages):
+    messages = read_messages(chat, path, checks)
+    if not messages:
         return EncodedPrompt([], 0)
     try:
-        given = [m for m in messages if m is not None]
-        return loaded.chat.encode(given, tools=tools, builtin_tools=builtins, today=today)
+        return loaded.chat.encode(messages, tools=tools, builtin_tools=builtins, today=today)
     except ChatError as error:
         checks.require(False, f"{path}.{error.field}", error.message)
         return EncodedPrompt([], 0)
+
+
+def read_messages(chat: chat_pb2.Chat, path: str, checks: Checks) -> list[Message]:
+    """Read the messages of a conversation; none where anything is wrong with them, which `checks` then knows."""
+    count = len(chat.messages)
+    if not checks.require(
+        1 <= count <= _MAX_MESSAGES, f"{path}.messages", f"{count} messages are not in [1, {_MAX_MESSAGES}]"
+    ):
+        return []
+    parts = sum(len(message.content) for message in chat.messages)
+    if not checks.require(parts <= _MAX_PARTS, f"{path}.messages", f"{parts} content parts; at most {_MAX_PARTS}"):
+        return []
+    messages = [
+        _message(message, f"{path}.messages[{index}]", index, checks) for index, message in enumerate(chat.messages)
+    ]
+    return [] if any(message is None for message in messages) else [m for m in messages if m is not None]
 
 
 def told_date(chat: chat_pb2.Chat, path: str, model: ServedModel, checks: Checks) -> datetime.date:

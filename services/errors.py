@@ -7,6 +7,7 @@
     ├── ModelNotFoundError        no model of that name here
     ├── FeatureUnsupportedError   the model lacks what the request needs
     ├── ModelUnavailableError     it is loading or has failed
+    ├── GuardUnavailableError     a guard that is enforced could not be asked
     ├── DrainingError             the server is shutting down
     ├── OverloadedError           the server handles as many calls as it may
     ├── QueueFullError            too many requests wait already
@@ -94,6 +95,16 @@ class ModelUnavailableError(ServiceError):
 
     def __init__(self, model: str, why: str, retry_after_s: float) -> None:
         super().__init__(f"model {model!r} is {why}")
+        self.model = model
+        self.retry_after_s = retry_after_s
+
+
+class GuardUnavailableError(ServiceError):
+    """`guard`, which is enforced for `model`, gave no answer; another try in `retry_after_s` may get one."""
+
+    def __init__(self, guard: str, model: str, retry_after_s: float) -> None:
+        super().__init__(f"guard {guard!r} of model {model!r} can't be asked, and nothing passes without it")
+        self.guard = guard
         self.model = model
         self.retry_after_s = retry_after_s
 

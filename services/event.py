@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from backends.types import TokenLogprob, Usage
+from paddock.v1 import guard_pb2
 from services.call import CallPiece
 from services.text import Piece
 
@@ -18,6 +19,7 @@ class FinishReason(Enum):
     CONTEXT_LIMIT = "context_limit"
     TIME_LIMIT = "time_limit"
     TOOL_CALLS = "tool_calls"
+    GUARD_BLOCKED = "guard_blocked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,14 @@ class CallDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardSpoke:
+    """A guard has spoken, of an output or, under index 0, of the input; in the words that it was asked in."""
+
+    index: int
+    said: guard_pb2.GuardEvent
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The end of an output; at most one of the two matches is set."""
 
@@ -57,9 +67,10 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """The end of the request."""
+    """The end of the request; `guard_tokens` is None where no guard was asked."""
 
     usage: Usage
+    guard_tokens: int | None = None
 
 
-Event = PromptScored | Delta | CallDelta | Finished | Completed
+Event = PromptScored | Delta | CallDelta | GuardSpoke | Finished | Completed

@@ -21,6 +21,7 @@ from llama.tokenizer import Tokenizer
 from services.call import CallPiece, CallStream
 from services.errors import DeadlineTooShortError
 from services.event import CallDelta, Completed, Delta, Event, Finished, FinishReason, PromptScored
+from services.guard.config import GuardMode
 from services.text import Piece, TextStream
 
 _SEED_MODULUS = 2**64
@@ -58,6 +59,7 @@ class Plan:
         grammar: what answers are held to.
         tools: names of the tools that answers may call.
         date: told to the model, as YYYY-MM-DD; None where it is told none.
+        guard_modes: of the model's guards, in their order.
         continuations: by output index.
     """
 
@@ -76,6 +78,7 @@ class Plan:
     grammar: Grammar | None = None
     tools: frozenset[str] = frozenset()
     date: str | None = None
+    guard_modes: tuple[GuardMode, ...] = ()
     continuations: Mapping[int, Continuation] = field(default_factory=dict)
 
     @property
@@ -122,6 +125,7 @@ class Generation:
         self._calls = {index: CallStream(plan.tools, python_tag) for index in range(plan.n if plan.tools else 0)}
         self._events: list[Event] = []
         self._wake = asyncio.Event()
+        self._tasks: dict[int, asyncio.Task[None]] = {}
         self._open = {index for index in range(plan.n) if not self._continuation(index).finished}
         for index in self._open:
             self._skip(index)
@@ -143,7 +147,7 @@ class Generation:
         """
         loop = asyncio.get_running_loop()
         timer = None if budget_s is None else loop.call_later(max(budget_s, 0.0), self._end_time)
-        tasks = [loop.create_task(self._drive(index)) for index in sorted(self._open)]
+        self._tasks = {index: loop.create_task(self._drive(index)) for index in sorted(self._open)}
         try:
             while True:
                 if self._open:
@@ -164,11 +168,20 @@ class Generation:
         finally:
             if timer is not None:
                 timer.cancel()
-            for task in tasks:
+            for task in self._tasks.values():
                 task.cancel()
-            self.closing = asyncio.gather(*tasks, return_exceptions=True)
+            self.closing = asyncio.gather(*self._tasks.values(), return_exceptions=True)
             if self._open:  # else the answer is whole, and need not wait for the step that is in progress
                 await self.closing
+
+    def block(self, index: int) -> None:
+        """End an output with GUARD_BLOCKED, if it has not ended: its backend lets go at once."""
+        if index in self._open:
+            self._open.discard(index)
+            if index in self._tasks:
+                self._tasks[index].cancel()
+            self._events.append(Finished(index, FinishReason.GUARD_BLOCKED, self._texts[index].read))
+            self._wake.set()
 
     def _continuation(self, index: int) -> Continuation:
         return self._plan.continuations.get(index, Continuation())

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import grpc.aio
 from google.protobuf.message import Message
 
+from backends.base import Backend
 from backends.errors import UnavailableError, UnsupportedError
 from paddock.v1 import (
     classify_pb2,
@@ -23,12 +24,16 @@ from paddock.v1 import (
 from services import request as requests
 from services import response as responses
 from services.checks import Checks, check_ids, check_text
-from services.config import ServerConfig
+from services.classification import classify
+from services.config import GuardKind, ServerConfig
 from services.conversation import encode_chat
 from services.edge import request_id
 from services.errors import FeatureUnsupportedError, InvalidArgumentError, ModelUnavailableError, Violation
 from services.event import Event
 from services.generation import Generation, Plan
+from services.guard.generation import GuardedGeneration
+from services.guard.guard import Guard
+from services.guard.watch import watch
 from services.model import Loaded, ServedModel, ServedModels
 from services.reader import Reader
 from services.status import RETRY_ELSEWHERE_S
@@ -107,9 +112,8 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
     async def Classify(  # noqa: N802
         self, request: classify_pb2.ClassifyRequest, context: Context
     ) -> classify_pb2.ClassifyResponse:
-        """Refuse: not built yet."""
-        model = self._models.find(request.model)
-        raise FeatureUnsupportedError("classify", model.name)
+        """Score texts and conversations."""
+        return await classify(request, self._models, self._budget_s(context))
 
     async def ListModels(  # noqa: N802
         self, request: model_pb2.ListModelsRequest, context: Context
@@ -130,7 +134,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         model = self._models.find(request.model)
         loaded, backend = model.ready()
         plan = await _off_loop(request, requests.plan, request, model, loaded)
-        generation = await _off_loop(request, Generation, plan, backend, loaded.tokenizer)
+        generation = await _off_loop(request, self._generation, request, plan, model, loaded, backend)
         room = ExitStack()
         room.enter_context(loaded.admission.admit(plan.unfinished))
         try:
@@ -144,7 +148,26 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         finally:
             self._give_back(room, generation)
 
-    def _give_back(self, room: ExitStack, generation: Generation) -> None:
+    def _generation(
+        self,
+        request: generate_pb2.GenerateRequest,
+        plan: Plan,
+        model: ServedModel,
+        loaded: Loaded,
+        backend: Backend,
+    ) -> Generation | GuardedGeneration:
+        """Make what runs a plan: with guards, where the model has some that are not off. May take long."""
+        generation = Generation(plan, backend, loaded.tokenizer)
+        watched = watch(request, plan, model.config, self._guard, loaded.tokenizer)
+        return GuardedGeneration(generation, plan, watched, loaded.tokenizer) if watched else generation
+
+    def _guard(self, name: str) -> Guard:
+        """Give the guard that a served model is."""
+        model = self._models.find(name)
+        reads_chats = model.config.guard is GuardKind.llama_guard
+        return Guard(model.name, reads_chats, lambda request: classify(request, self._models))
+
+    def _give_back(self, room: ExitStack, generation: Generation | GuardedGeneration) -> None:
         """Give the room back once the backend has let go, which the answer need not wait for."""
         closing = generation.closing
         if closing is None or closing.done():

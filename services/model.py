@@ -18,10 +18,12 @@ from backends.types import Capabilities
 from llama.chat import STOP_TOKENS, ChatEncoder, ChatError, Layout
 from llama.chat.check import check_template
 from llama.tokenizer import Tokenizer, TokenizerError
+from services import classifier as classifiers
 from services import sampling
 from services.admission import Admission
 from services.checkpoint import in_daemon_thread, read_json, resolve
-from services.config import ChatLayout, ModelConfig
+from services.classifier import Classifier
+from services.config import ChatLayout, GuardKind, ModelConfig
 from services.errors import (
     ConfigError,
     InvalidArgumentError,
@@ -58,6 +60,7 @@ class Loaded:
         chat: None for a base model.
         stop_token_ids: what ends an answer, in order.
         sampling_defaults: every sampling field but seed and logit_bias.
+        classifier: what makes its answers to Classify; None where it only generates.
     """
 
     tokenizer: Tokenizer
@@ -66,6 +69,7 @@ class Loaded:
     sampling_defaults: Mapping[str, float]
     capabilities: Capabilities
     admission: Admission
+    classifier: Classifier | None = None
 
 
 class ServedModel:
@@ -111,11 +115,13 @@ class ServedModel:
     def ready(self) -> tuple[Loaded, Backend]:
         """Give what serves a request now.
 
+        Also while draining: new calls are refused at the edge, and those in progress may still need it as their guard.
+
         Raises:
             ModelUnavailableError: it is not ready.
         """
         state = self.state
-        if state is not State.READY or self._loaded is None or self.backend is None:
+        if state not in (State.READY, State.DRAINING) or self._loaded is None or self.backend is None:
             raise ModelUnavailableError(self.name, state.value, LOADING_RETRY_S)
         return self._loaded, self.backend
 
@@ -141,13 +147,15 @@ class ServedModel:
                     f"{key}: its tokenizer has ids up to {tokenizer.vocab_size - 1} where the backend knows "
                     f"{capabilities.vocab_size}; use the tokenizer that belongs to the weights"
                 )
+            stop_token_ids = _stop_token_ids(folder, tokenizer, self.config.chat_layout, self.config.guard)
             self._loaded = Loaded(
                 tokenizer,
                 chat,
-                _stop_token_ids(folder, tokenizer, self.config.chat_layout),
+                stop_token_ids,
                 self._sampling_defaults(folder, capabilities),
                 capabilities,
                 Admission(self.name, capabilities.max_concurrency, self.config.max_queue),
+                classifiers.make(self.config.guard, folder, tokenizer, capabilities, stop_token_ids, self._key),
             )
         except BaseException:
             self._state = State.FAILED
@@ -242,15 +250,15 @@ class ServedModels:
         return self._by_name[name]
 
 
-def _stop_token_ids(folder: Path, tokenizer: Tokenizer, layout: ChatLayout) -> tuple[int, ...]:
-    """The checkpoint's own end tokens, and for chat models those of Llama 3.1's layout, or of its template."""
+def _stop_token_ids(folder: Path, tokenizer: Tokenizer, layout: ChatLayout, guard: GuardKind) -> tuple[int, ...]:
+    """The checkpoint's own end tokens; for models of conversations also those of their layout."""
     ids: list[int] = []
     for name in ("generation_config.json", "config.json"):
         eos = read_json(folder, name).get("eos_token_id")
         if eos is not None:
             ids += [eos] if isinstance(eos, int) else eos
             break
-    names = () if layout is ChatLayout.none else STOP_TOKENS
+    names = () if layout is ChatLayout.none and guard is not GuardKind.llama_guard else STOP_TOKENS
     if layout is ChatLayout.template:
         names = (*names, special_tokens(folder).get("eos_token", ""))
     ids += [tokenizer.control_ids[name] for name in names if name in tokenizer.control_ids]

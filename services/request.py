@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 from backends.types import Capabilities, Feature, Grammar, GrammarKind, Sampling
 from llama.chat import EncodedPrompt
-from paddock.v1 import generate_pb2
+from paddock.v1 import generate_pb2, guard_pb2
 from services.checks import Checks, check_ids, check_text
 from services.conversation import encode_chat, told_date
 from services.errors import FeatureUnsupportedError, PromptTooLongError
 from services.generation import Continuation, Plan
+from services.guard.config import GuardConfig, GuardMode, GuardSubject
 from services.model import Loaded, ServedModel
 from services.sampling import FEATURES, NEUTRAL, RANGES
 from services.tool_choice import call_schema, callable_tools, forces_call
@@ -22,6 +24,13 @@ _MAX_STOP_STRINGS = 16
 _MAX_STOP_BYTES = 1024
 _MAX_STOP_IDS = 64
 _MAX_BIASES = 1024
+
+_GUARD_MODES = {
+    guard_pb2.GUARD_MODE_OFF: GuardMode.off,
+    guard_pb2.GUARD_MODE_ANNOTATE: GuardMode.annotate,
+    guard_pb2.GUARD_MODE_ENFORCE: GuardMode.enforce,
+}
+_STRICTNESS = tuple(_GUARD_MODES.values())
 
 
 def plan(request: generate_pb2.GenerateRequest, model: ServedModel, loaded: Loaded) -> Plan:
@@ -41,6 +50,7 @@ def plan(request: generate_pb2.GenerateRequest, model: ServedModel, loaded: Load
     _check_stop(request.stop, loaded, checks)
     max_tokens, min_tokens = _token_limits(request, model, loaded, checks)
     _check_logprobs(request, loaded.capabilities, checks)
+    guard_modes = _guard_modes(request.guards, model.config.guards, checks)
     continuations = _continuations(request, n, max_tokens, vocab_size, checks)
     prompt = encode_input(request, model, loaded, checks)
     grammar = _grammar(request, checks)
@@ -66,6 +76,7 @@ def plan(request: generate_pb2.GenerateRequest, model: ServedModel, loaded: Load
         grammar=grammar,
         tools=callable_tools(request.chat),
         date=told_date(request.chat, "chat", model, checks).isoformat() if request.HasField("chat") else None,
+        guard_modes=guard_modes,
         continuations=continuations,
     )
 
@@ -174,13 +185,36 @@ def _continuations(
     return continuations
 
 
+def _guard_modes(
+    options: guard_pb2.GuardOptions, configured: Sequence[GuardConfig], checks: Checks
+) -> tuple[GuardMode, ...]:
+    """Say what each guard's verdict leads to: what is configured, or what is asked for where that is stricter."""
+    modes = []
+    for guard in configured:
+        mode = getattr(options, guard.subject.value)
+        wanted = _GUARD_MODES.get(mode, guard.mode)
+        field = f"guards.{guard.subject.value}"
+        known = checks.require(mode == guard_pb2.GUARD_MODE_UNSPECIFIED or mode in _GUARD_MODES, field, "is no mode")
+        looser = known and _STRICTNESS.index(wanted) < _STRICTNESS.index(guard.mode)
+        checks.require(not looser, field, f"is looser than the model's configuration, {guard.mode.value}")
+        modes.append(wanted)
+    return tuple(modes)
+
+
+def _has_guards(options: guard_pb2.GuardOptions, configured: Sequence[GuardConfig]) -> bool:
+    """Tell whether there is a guard for each subject that is to be judged."""
+    idle = (guard_pb2.GUARD_MODE_UNSPECIFIED, guard_pb2.GUARD_MODE_OFF)
+    wanted = {subject for subject in GuardSubject if getattr(options, subject.value) not in idle}
+    return bool(configured) and wanted <= {guard.subject for guard in configured}
+
+
 def _check_features(request: generate_pb2.GenerateRequest, model: ServedModel, loaded: Loaded) -> None:
     features = loaded.capabilities.features
     asked = {
         "generate": not loaded.capabilities.generates,
         "response_format": request.HasField("response_format"),
         "tool_choice": bool(request.chat.tools) and forces_call(request.chat) and Feature.GRAMMAR not in features,
-        "guards": request.HasField("guards"),
+        "guards": request.HasField("guards") and not _has_guards(request.guards, model.config.guards),
         "logprobs": request.HasField("logprobs") and Feature.LOGPROBS not in features,
         "prompt_logprobs": request.HasField("prompt_logprobs") and Feature.PROMPT_LOGPROBS not in features,
         "min_tokens": request.min_tokens > 0 and Feature.MIN_TOKENS not in features,

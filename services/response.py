@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from backends.types import Feature, Sampling, TokenLogprob, Usage
 from llama.chat import EncodedPrompt
 from llama.tokenizer import Tokenizer
-from paddock.v1 import generate_pb2, model_pb2, tokenize_pb2
+from paddock.v1 import generate_pb2, guard_pb2, model_pb2, tokenize_pb2
 from services.call import CallPiece
-from services.event import CallDelta, Completed, Delta, Event, Finished, FinishReason, PromptScored
+from services.event import CallDelta, Completed, Delta, Event, Finished, FinishReason, GuardSpoke, PromptScored
 from services.generation import Plan
 from services.model import Loaded, ServedModel, State
 from services.text import Piece
@@ -21,6 +21,7 @@ _REASONS = {
     FinishReason.CONTEXT_LIMIT: generate_pb2.FINISH_REASON_CONTEXT_LIMIT,
     FinishReason.TIME_LIMIT: generate_pb2.FINISH_REASON_TIME_LIMIT,
     FinishReason.TOOL_CALLS: generate_pb2.FINISH_REASON_TOOL_CALLS,
+    FinishReason.GUARD_BLOCKED: generate_pb2.FINISH_REASON_GUARD_BLOCKED,
 }
 _STATES = {
     State.LOADING: model_pb2.MODEL_STATE_LOADING,
@@ -30,7 +31,7 @@ _STATES = {
 }
 
 
-_PROMPT_TOKENS = 1024
+_EVENT_TOKENS = 1024
 """Of one event: with 20 candidates each, 1,024 tokens are about 300 kB."""
 
 _EVENT_TEXT = 2**16
@@ -93,23 +94,26 @@ class Writer:
                 self._write_delta(event, written)
             elif isinstance(event, CallDelta):
                 self._write_call(event, written)
+            elif isinstance(event, GuardSpoke):
+                written.append(generate_pb2.StreamEvent(output_index=event.index, guard=event.said))
             elif isinstance(event, Finished):
                 finished = _finished(event)
                 written.append(generate_pb2.StreamEvent(output_index=event.index, finished=finished))
             elif isinstance(event, PromptScored):
-                for start in range(0, len(self._prompt), _PROMPT_TOKENS):
-                    part = slice(start, start + _PROMPT_TOKENS)
+                for start in range(0, len(self._prompt), _EVENT_TOKENS):
+                    part = slice(start, start + _EVENT_TOKENS)
                     tokens = self._tokens(self._prompt[part], event.logprobs[part])
                     written.append(generate_pb2.StreamEvent(prompt=generate_pb2.PromptTokens(tokens=tokens)))
             elif isinstance(event, Completed):
-                completed = generate_pb2.Completed(usage=usage(event.usage))
+                completed = generate_pb2.Completed(usage=usage(event.usage, event.guard_tokens))
                 written.append(generate_pb2.StreamEvent(completed=completed))
         return written
 
     def _write_delta(self, event: Delta, written: list[generate_pb2.StreamEvent]) -> None:
         last = written[-1] if written else generate_pb2.StreamEvent()
         goes_on = last.WhichOneof("event") == "token_delta" and last.output_index == event.index
-        if not goes_on or len(last.token_delta.text) >= _EVENT_TEXT:
+        full = len(last.token_delta.text) >= _EVENT_TEXT or len(last.token_delta.tokens) >= _EVENT_TOKENS
+        if not goes_on or full:
             last = generate_pb2.StreamEvent(output_index=event.index)
             written.append(last)
         delta = last.token_delta
@@ -170,6 +174,9 @@ def fold(
             call = calls[event.output_index].setdefault(delta.call_index, _Call(delta.id, delta.name))
             call.arguments.append(delta.arguments_json)
             output.tokens.extend(delta.tokens)
+        elif kind == "guard":
+            of_input = event.guard.subject == guard_pb2.GUARD_SUBJECT_INPUT
+            (response if of_input else output).guard_events.append(event.guard)
         elif kind == "finished":
             output.finished.CopyFrom(event.finished)
         elif kind == "prompt":
@@ -193,13 +200,14 @@ class _Call:
     arguments: list[str] = field(default_factory=list)
 
 
-def usage(counted: Usage) -> generate_pb2.Usage:
+def usage(counted: Usage, guard_tokens: int | None = None) -> generate_pb2.Usage:
     """Write a usage."""
     return generate_pb2.Usage(
         prompt_tokens=counted.prompt_tokens,
         completion_tokens=counted.completion_tokens,
         total_tokens=counted.prompt_tokens + counted.completion_tokens,
         cached_prompt_tokens=counted.cached_prompt_tokens,
+        guard_tokens=guard_tokens,
     )
 
 
@@ -221,6 +229,7 @@ def model(served: ServedModel) -> model_pb2.Model:
     message.backend.device = capabilities.device
     message.backend.dtype = capabilities.dtype
     message.support.CopyFrom(_support(loaded))
+    message.support.supports_guards = loaded.capabilities.generates and bool(served.config.guards)
     message.limits.max_concurrency = capabilities.max_concurrency
     message.limits.max_queue = served.config.max_queue
     message.limits.max_logprobs = capabilities.max_logprobs
@@ -243,6 +252,7 @@ def _support(loaded: Loaded) -> model_pb2.Support:
         supports_tools=tools,
         supports_builtin_tools=builtins,
         supports_tool_choice=(tools or builtins) and Feature.GRAMMAR in loaded.capabilities.features,
+        supports_classify=loaded.classifier is not None,
         **features,
     )
 

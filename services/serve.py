@@ -99,7 +99,10 @@ def _command() -> str:
 
 def _how_to_call(server: Server) -> str:
     models = ", ".join(f"{model.name} ({model.backend_name})" for model in server.models.all)
-    first = server.models.all[0].name
+    talking = [model.name for model in server.models.all if model.loaded is not None and model.loaded.chat is not None]
+    if not talking:
+        return f"\nPaddock serves {models} on {server.address}\n\n  {_command()} models --address {server.address}\n"
+    first = talking[0]
     body = f'{{"model":"{first}","chat":{{"messages":[{{"role":"ROLE_USER","content":[{{"text":"Hello!"}}]}}]}}}}'
     return (
         f"\nPaddock serves {models} on {server.address}\n\n"

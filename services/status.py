@@ -21,6 +21,7 @@ from services.errors import (
     DeadlineTooShortError,
     DrainingError,
     FeatureUnsupportedError,
+    GuardUnavailableError,
     InvalidArgumentError,
     ModelNotFoundError,
     ModelUnavailableError,
@@ -91,6 +92,14 @@ TABLE: tuple[Row, ...] = (
         ModelUnavailableError,
         Code.UNAVAILABLE,
         lambda e: [_info(Reason.ERROR_REASON_MODEL_UNAVAILABLE, {"model": e.model}), _retry(e.retry_after_s)],
+    ),
+    (
+        GuardUnavailableError,
+        Code.UNAVAILABLE,
+        lambda e: [
+            _info(Reason.ERROR_REASON_GUARD_UNAVAILABLE, {"guard": e.guard, "model": e.model}),
+            _retry(e.retry_after_s),
+        ],
     ),
     (
         UnavailableError,

@@ -74,6 +74,7 @@ class SimulatorBackend(Backend):
             max_logprobs=CANDIDATES,
             generates=num_labels == 0,
             classifies=num_labels > 0,
+            labels=tuple(f"LABEL_{index}" for index in range(num_labels)),
             device="cpu",
             dtype="none",
         )

@@ -1,5 +1,7 @@
 """Llama-architecture checkpoints on PyTorch: a step loop of our own over the stock Transformers model.
 
+Sequence classifiers of any architecture too: `classifier.py` stands in the engine's place for them.
+
 One request's way through the files:
 
 1. `backend.py` checks the request (`backends/check.py`) and puts it into the worker's inbox; it runs on the event loop.

@@ -10,9 +10,10 @@ import torch
 
 from backends.errors import LoadError
 from backends.transformers.cache import Geometry, KVCache, capacity_for
+from backends.transformers.classifier import Classifier
 from backends.transformers.config import TransformersConfig
 from backends.transformers.engine import Engine
-from backends.transformers.loading import LoadedModel, load_model, parameter_count
+from backends.transformers.loading import LoadedModel, load_model
 from backends.transformers.memory import free_bytes
 from backends.transformers.scheduler import Scheduler
 from backends.types import Capabilities, Feature, GenerationRequest, Sampling
@@ -22,11 +23,15 @@ logger = logging.getLogger(__name__)
 MAX_LOGPROBS = 20
 _SMALL_MODEL = 20e6
 """Parameters below which threads cost more than they bring: a step's products are over before the threads are awake."""
+_WARM_UP_TOKENS = 512
 _SHARE_OF_FREE = {"cpu": 0.5, "cuda": 0.8}
 
 
-def build_engine(config: TransformersConfig) -> tuple[Engine, Capabilities]:
+def build_engine(config: TransformersConfig) -> tuple[Engine | Classifier, Capabilities]:
     """Load a model and make it ready. Runs PyTorch on the calling thread, which must be the one that steps.
+
+    Returns:
+        what steps, by the checkpoint's architecture a generator's engine or a classifier, and what it can do.
 
     Raises:
         LoadError: see `load_model`; or the context doesn't fit the model or the memory; or the warm-up failed.
@@ -34,9 +39,12 @@ def build_engine(config: TransformersConfig) -> tuple[Engine, Capabilities]:
     loaded = load_model(
         config.checkpoint, device=config.device, dtype=config.dtype, packed_linears=config.packed_linears
     )
-    small = parameter_count(loaded.model.config) < _SMALL_MODEL
-    if config.num_threads is not None or small:
+    if config.num_threads is not None or loaded.parameters < _SMALL_MODEL:
         torch.set_num_threads(config.num_threads or 1)
+    return _build_classifier(config, loaded) if loaded.classifies else _build_generator(config, loaded)
+
+
+def _build_generator(config: TransformersConfig, loaded: LoadedModel) -> tuple[Engine, Capabilities]:
     model = loaded.model.config
     geometry = _geometry(model, loaded)
     cache_tokens = _cache_tokens(config.cache_gib, geometry)
@@ -64,6 +72,54 @@ def build_engine(config: TransformersConfig) -> tuple[Engine, Capabilities]:
         device=str(loaded.device),
         dtype=str(loaded.dtype).removeprefix("torch."),
     )
+
+
+def _build_classifier(config: TransformersConfig, loaded: LoadedModel) -> tuple[Classifier, Capabilities]:
+    model = loaded.model.config
+    model.use_cache = False  # a decoder under a classifier would keep keys and values that nobody reads
+    limit = _positions(loaded.model) or config.context_length
+    if limit is None:
+        raise LoadError(f"{config.checkpoint} doesn't say how many positions it has: set `context_length`")
+    if config.context_length is not None and config.context_length > limit:
+        raise LoadError(f"`context_length` {config.context_length} exceeds the model's {limit} positions: lower it")
+    classifier = Classifier(
+        loaded.model, loaded.device, slots=config.max_concurrency, batch_tokens=config.max_batch_tokens
+    )
+    capabilities = Capabilities(
+        context_length=config.context_length or limit,
+        vocab_size=model.vocab_size,
+        max_concurrency=config.max_concurrency,
+        features=frozenset(),
+        generates=False,
+        classifies=True,
+        labels=tuple(str(model.id2label[index]) for index in sorted(model.id2label)),
+        device=str(loaded.device),
+        dtype=str(loaded.dtype).removeprefix("torch."),
+    )
+    _warm_up_classifier(classifier, min(capabilities.context_length, _WARM_UP_TOKENS))
+    return classifier, capabilities
+
+
+def _positions(model: Any) -> int | None:
+    """Tell how long a text the model can take. RoBERTa and its kin begin to count after the padding's own position."""
+    positions = getattr(model.config, "max_position_embeddings", None)
+    if not isinstance(positions, int) or positions < 1:  # -1 is how XLNet says that nothing bounds it
+        return None
+    for name, module in model.named_modules():
+        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+            return int(positions - module.padding_idx - 1)
+    return positions
+
+
+def _warm_up_classifier(classifier: Classifier, tokens: int) -> None:
+    """Score a long window and a short one, so that a model that can't never serves."""
+    started = time.monotonic()
+    classifier.add(-1, [(0,) * tokens, (0,)])
+    while classifier.waiting or classifier.running:
+        for emission in classifier.step():
+            if emission.error is not None:
+                raise LoadError(f"the warm-up failed, {emission.error}: see the log for the cause, check the weights")
+    logger.info("warmed up in %.2f s", time.monotonic() - started)
 
 
 def _geometry(model: Any, loaded: LoadedModel) -> Geometry:

@@ -8,11 +8,11 @@ import itertools
 import logging
 import re
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import TYPE_CHECKING
 
-from backends.base import Backend, check_request
-from backends.errors import LoadError, UnavailableError
+from backends.base import Backend, check_request, check_windows
+from backends.errors import LoadError, UnavailableError, UnsupportedError
 from backends.transformers.config import TransformersConfig
 from backends.transformers.mailbox import Mailbox
 from backends.transformers.worker import Listener, Worker
@@ -30,7 +30,9 @@ _DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
 class TransformersBackend(Backend):
-    """Serves a Llama-architecture checkpoint from a folder. For the arguments see `TransformersConfig`.
+    """Serves a Llama-architecture checkpoint or a sequence classifier from a folder.
+
+    For the arguments see `TransformersConfig`.
 
     Raises:
         ValueError: an argument is outside its range.
@@ -65,6 +67,7 @@ class TransformersBackend(Backend):
         _check_config(self._config)
         self._tickets = itertools.count()
         self._mailboxes: dict[int, Mailbox] = {}
+        self._scores: dict[int, asyncio.Future[list[list[float]]]] = {}
         self._worker: Worker | None = None
         self._capabilities: Capabilities | None = None
         self._ended: asyncio.Event | None = None
@@ -131,9 +134,9 @@ class TransformersBackend(Backend):
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[TokenDelta, None]:
         """See `Backend.generate`."""
-        worker, capabilities = self._worker, self._capabilities
-        if self._reason or worker is None or capabilities is None:
-            raise UnavailableError(f"the backend is not ready: {self._reason}")
+        worker, capabilities = self._ready()
+        if not capabilities.generates:
+            raise UnsupportedError("generate")
         check_request(request, capabilities)
         ticket, mailbox = next(self._tickets), Mailbox()
         self._mailboxes[ticket] = mailbox
@@ -152,6 +155,32 @@ class TransformersBackend(Backend):
             finally:
                 del self._mailboxes[ticket]
 
+    async def classify(self, windows: Sequence[Sequence[int]]) -> list[list[float]]:
+        """See `Backend.classify`. A cancelled call returns once the thread has let go of its windows."""
+        worker, capabilities = self._ready()
+        if not capabilities.classifies:
+            raise UnsupportedError("classify")
+        check_windows(windows, capabilities)
+        if not windows:
+            return []
+        ticket, scores = next(self._tickets), asyncio.get_running_loop().create_future()
+        self._scores[ticket] = scores
+        try:
+            worker.submit(ticket, windows)
+            logits: list[list[float]] = await asyncio.shield(scores)
+        except asyncio.CancelledError:
+            worker.cancel(ticket)
+            await asyncio.wait([scores])
+            raise
+        finally:
+            del self._scores[ticket]
+        return logits
+
+    def _ready(self) -> tuple[Worker, Capabilities]:
+        if self._reason or self._worker is None or self._capabilities is None:
+            raise UnavailableError(f"the backend is not ready: {self._reason}")
+        return self._worker, self._capabilities
+
     async def _wait_loaded(self, outcome: asyncio.Future[Capabilities]) -> Capabilities:
         started = time.monotonic()
         while not (await asyncio.wait([outcome], timeout=_PROGRESS_S))[0]:
@@ -160,6 +189,9 @@ class TransformersBackend(Backend):
 
     def _deliver(self, emissions: list[Emission]) -> None:
         for emission in emissions:
+            if emission.ticket in self._scores:
+                self._settle(emission)
+                continue
             mailbox = self._mailboxes.get(emission.ticket)
             if mailbox is None:
                 continue
@@ -167,6 +199,15 @@ class TransformersBackend(Backend):
                 mailbox.put(emission.delta)
             else:
                 mailbox.close(emission.error)
+
+    def _settle(self, emission: Emission) -> None:
+        scores = self._scores[emission.ticket]
+        if scores.done():
+            return
+        if emission.error is not None:
+            scores.set_exception(emission.error)
+        else:
+            scores.set_result(emission.logits or [])
 
     def _end(self, error: BaseException | None) -> None:
         """The worker's thread is over."""
@@ -181,6 +222,9 @@ class TransformersBackend(Backend):
     def _fail_all(self, reason: str) -> None:
         for mailbox in self._mailboxes.values():
             mailbox.close(UnavailableError(reason))
+        for scores in self._scores.values():
+            if not scores.done():
+                scores.set_exception(UnavailableError(reason))
 
 
 def _load_error(error: BaseException | None) -> BaseException:

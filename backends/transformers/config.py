@@ -10,12 +10,14 @@ class TransformersConfig:
     """Structured config (Hydra) of `TransformersBackend`; the fields are its constructor's arguments.
 
     Attributes:
-        checkpoint: folder with `config.json` and safetensors weights of a `LlamaForCausalLM`.
+        checkpoint: folder with `config.json` and safetensors weights of a `LlamaForCausalLM` or of a sequence
+            classifier (`*ForSequenceClassification`).
         device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
         dtype: "float32", "bfloat16", "float16", or "auto": float32 on CPU, the checkpoint's own on CUDA.
         max_concurrency: requests computed at once; more wait, first come, first served.
         max_batch_tokens: tokens of a step, above which no further prefill chunk joins it. Decoding requests are always
-            in the step, and one chunk is too: so this bounds how long a step holds up those who decode.
+            in the step, and one chunk is too: so this bounds how long a step holds up those who decode. Of a
+            classifier: tokens of a batch, padding counted in, above which no further window joins it.
         prefill_chunk: tokens of a prefill chunk. Chunks end at its multiples whatever else runs, so that a prompt is
             always computed in the same pieces.
         context_length: prompt and answer together, in tokens; None for the model's own, or what the cache can hold.

@@ -27,11 +27,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Emission:
-    """What a step has for one request: a delta, or the error that ends it; neither, when it was cancelled."""
+    """What a step has for one request: a delta, or the error that ends it; neither, when it was cancelled.
+
+    A classifier's has the logits of all windows in a delta's place.
+    """
 
     ticket: int
     delta: TokenDelta | None = None
     error: BackendError | None = None
+    logits: list[list[float]] | None = None
 
 
 @dataclass(frozen=True)

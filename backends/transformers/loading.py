@@ -25,6 +25,8 @@ from backends.transformers.linear import pack_linears
 logger = logging.getLogger(__name__)
 
 _ARCHITECTURE = "LlamaForCausalLM"
+_CLASSIFIERS = "ForSequenceClassification"
+"""What the names of their architectures end in, whatever model is under them."""
 _STATIC_ROPES = frozenset({"default", "linear", "llama3", "yarn"})
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -34,13 +36,17 @@ class LoadedModel:
     """A model in eval mode on its device.
 
     Attributes:
-        model: the `LlamaForCausalLM`, its attention replaced by ours.
+        model: the `LlamaForCausalLM`, its attention replaced by ours; or a sequence classifier, as it is.
+        classifies: which of the two.
+        parameters: how many.
         device: where its weights are.
         dtype: of its weights.
         packed: whether its linear layers were repacked, so that results don't depend on batch mates.
     """
 
     model: Any
+    classifies: bool
+    parameters: int
     device: torch.device
     dtype: torch.dtype
     packed: bool
@@ -60,19 +66,22 @@ def load_model(checkpoint: str, *, device: str, dtype: str, packed_linears: bool
     kind = _resolve_dtype(dtype, raw, place)
     size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
     logger.info("loading %s: %.2f GB of weights as %s on %s", folder, size / 1e9, _name(kind), place)
+    classifies = str(raw["architectures"][0]).endswith(_CLASSIFIERS)
     register_attention()
-    model = _read(folder, kind, place)
-    packed = packed_linears and place.type == "cpu" and kind == torch.float32 and pack_linears(model)
+    model = _read(folder, kind, place, classifies)
+    parameters = sum(p.numel() for p in model.parameters()) if classifies else parameter_count(model.config)
+    packs = packed_linears and not classifies and place.type == "cpu" and kind == torch.float32
+    packed = packs and pack_linears(model)
     logger.info(
         "loaded %s: %.1f million parameters, %s on %s, linears %s, in %.1f s",
         folder,
-        parameter_count(model.config) / 1e6,
+        parameters / 1e6,
         _name(kind),
         place,
         "packed" if packed else "stock",
         time.monotonic() - started,
     )
-    return LoadedModel(model, place, kind, packed)
+    return LoadedModel(model, classifies, parameters, place, kind, packed)
 
 
 def check_checkpoint(folder: Path) -> dict[str, Any]:
@@ -101,13 +110,15 @@ def _check_config(folder: Path, raw: dict[str, Any]) -> None:
             f"{folder} wants code of its own run (`auto_map`), which is refused: "
             "use a checkpoint converted to the library's own Llama classes"
         )
-    if raw.get("model_type") != "llama" or architectures[0] != _ARCHITECTURE:
-        raise LoadError(
-            f"{folder} holds {architectures[0]} ({raw.get('model_type')}), not {_ARCHITECTURE}: "
-            "serve it with another backend"
-        )
     if "quantization_config" in raw:
         raise LoadError(f"{folder} is quantized, which this backend can't compute: use the unquantized checkpoint")
+    if str(architectures[0]).endswith(_CLASSIFIERS):
+        return
+    if raw.get("model_type") != "llama" or architectures[0] != _ARCHITECTURE:
+        raise LoadError(
+            f"{folder} holds {architectures[0]} ({raw.get('model_type')}), not {_ARCHITECTURE} and no sequence "
+            "classifier: serve it with another backend"
+        )
     rope = raw.get("rope_parameters") or raw.get("rope_scaling") or {}
     kind = rope.get("rope_type", rope.get("type", "default"))
     if kind not in _STATIC_ROPES:
@@ -160,14 +171,15 @@ def _resolve_dtype(dtype: str, raw: dict[str, Any], device: torch.device) -> tor
     return _DTYPES.get(str(raw.get("dtype") or raw.get("torch_dtype")), torch.bfloat16)
 
 
-def _read(folder: Path, dtype: torch.dtype, device: torch.device) -> Any:
-    auto: Any = transformers.AutoModelForCausalLM
+def _read(folder: Path, dtype: torch.dtype, device: torch.device, classifies: bool) -> Any:
+    auto: Any = transformers.AutoModelForSequenceClassification if classifies else transformers.AutoModelForCausalLM
+    attention = {} if classifies else {"attn_implementation": ATTENTION}
     try:
         with _quiet():
             model, report = auto.from_pretrained(
                 folder,
                 dtype=dtype,
-                attn_implementation=ATTENTION,
+                **attention,
                 use_safetensors=True,
                 trust_remote_code=False,
                 local_files_only=True,

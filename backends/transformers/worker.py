@@ -11,18 +11,34 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from backends.errors import LoadError
 from backends.transformers.config import TransformersConfig
-from backends.types import Capabilities, GenerationRequest
+from backends.types import Capabilities
 
 if TYPE_CHECKING:
-    from backends.transformers.engine import Emission, Engine
+    from backends.transformers.engine import Emission
 
 logger = logging.getLogger(__name__)
 
 _EXTRA = ("torch", "transformers")
+
+
+class Steps(Protocol):
+    """What the worker drives: the engine of a generator, or a classifier."""
+
+    @property
+    def running(self) -> int: ...
+
+    @property
+    def waiting(self) -> int: ...
+
+    def add(self, ticket: int, request: Any) -> None: ...
+
+    def cancel(self, ticket: int) -> Emission: ...
+
+    def step(self) -> list[Emission]: ...
 
 
 @dataclass(frozen=True)
@@ -46,7 +62,7 @@ class Worker:
     def __init__(self, config: TransformersConfig, listener: Listener) -> None:
         self._config, self._listener = config, listener
         self._wake = threading.Condition()
-        self._inbox: deque[tuple[int, GenerationRequest | None]] = deque()
+        self._inbox: deque[tuple[int, Any]] = deque()
         self._stopping = False
         # As of the last step; read by other threads.
         self.running = 0
@@ -57,8 +73,8 @@ class Worker:
         """Load, then serve."""
         self._thread.start()
 
-    def submit(self, ticket: int, request: GenerationRequest) -> None:
-        """Hand a checked request over."""
+    def submit(self, ticket: int, request: Any) -> None:
+        """Hand over what was checked: a `GenerationRequest`, or windows where the model is a classifier."""
         self._put(ticket, request)
 
     def cancel(self, ticket: int) -> None:
@@ -76,7 +92,7 @@ class Worker:
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    def _put(self, ticket: int, request: GenerationRequest | None) -> None:
+    def _put(self, ticket: int, request: Any) -> None:
         with self._wake:
             self._inbox.append((ticket, request))
             self._wake.notify()
@@ -92,7 +108,7 @@ class Worker:
         self.running = self.waiting = 0
         self._listener.ended(failure)
 
-    def _serve(self, engine: Engine) -> None:
+    def _serve(self, engine: Steps) -> None:
         while True:
             with self._wake:
                 self._wake.wait_for(lambda: self._stopping or self._inbox or engine.running or engine.waiting)
@@ -112,7 +128,7 @@ class Worker:
                 self._listener.emitted(emissions)
 
 
-def _build_engine(config: TransformersConfig) -> tuple[Engine, Capabilities]:
+def _build_engine(config: TransformersConfig) -> tuple[Steps, Capabilities]:
     try:
         from backends.transformers.assembly import build_engine
     except ModuleNotFoundError as error:

@@ -46,7 +46,8 @@ class Answer:
             case "tool_call_delta":
                 return self._take_call(event.tool_call_delta)
             case "guard":
-                if event.guard.verdict.decision != GuardDecision.GUARD_DECISION_SAFE:
+                judged = event.guard.HasField("verdict")  # else it could not be asked, and lets pass
+                if judged and event.guard.verdict.decision != GuardDecision.GUARD_DECISION_SAFE:
                     self._flagged = event.guard
             case "finished":
                 self.finished = event.finished

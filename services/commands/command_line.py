@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import NoReturn
 
 from services.client import CallError, version
-from services.commands import chat, generate, models, serve, tokenize
+from services.commands import chat, classify, generate, models, serve, tokenize
 from services.commands.console import Console, UsageError, one_line
 
 COMMANDS: Mapping[str, tuple[ModuleType, str]] = {
@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, tuple[ModuleType, str]] = {
     "chat": (chat, "talk with a model"),
     "generate": (generate, "print an answer"),
     "tokenize": (tokenize, "print the tokens of a text"),
+    "classify": (classify, "print what a guard or a classifier makes of a text"),
     "models": (models, "print what is served"),
 }
 

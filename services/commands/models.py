@@ -12,7 +12,7 @@ from paddock.v1.model_pb2 import ListModelsResponse, Model, ModelState
 from services.commands import option
 from services.commands.console import Console, one_line, table
 
-_HEADER = ("NAME", "STATE", "CONTEXT", "BACKEND", "DEVICE", "DTYPE", "LOAD")
+_HEADER = ("NAME", "STATE", "CONTEXT", "BACKEND", "DEVICE", "DTYPE", "DOES", "LOAD")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,8 +39,18 @@ def _row(model: Model) -> tuple[str, ...]:
     load = f"{model.load.running} running, {model.load.waiting} waiting" if model.HasField("load") else ""
     backend = model.backend
     context = str(model.context_length or "")
-    cells = (model.name, _state(model), context, backend.name, backend.device, backend.dtype, load)
+    cells = (model.name, _state(model), context, backend.name, backend.device, backend.dtype, _does(model), load)
     return tuple(one_line(cell) or "-" for cell in cells)
+
+
+def _does(model: Model) -> str:
+    support = model.support
+    calls = {
+        "generate": support.supports_generate,
+        "chat": support.supports_chat,
+        "classify": support.supports_classify,
+    }
+    return ", ".join(name for name, supported in calls.items() if supported)
 
 
 def _state(model: Model) -> str:

@@ -34,3 +34,34 @@ def llama(folder: Path, vocab_size: int, context_length: int) -> Path:
         model = LlamaForCausalLM(config)
     model.save_pretrained(path)
     return path
+
+
+def deberta(folder: Path, vocab_size: int, context_length: int = 512) -> Path:
+    """Write a sequence classifier of three labels like Prompt Guard, once per folder, and return where it lies."""
+    path = folder / "deberta"
+    if path.exists():
+        return path
+    import torch
+    from transformers import DebertaV2Config, DebertaV2ForSequenceClassification
+
+    config = DebertaV2Config(
+        vocab_size=vocab_size,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=context_length,
+        relative_attention=True,
+        position_buckets=32,
+        pos_att_type=["c2p", "p2c"],
+        position_biased_input=False,
+        type_vocab_size=0,
+        initializer_range=0.4,
+        pad_token_id=0,
+        id2label={0: "benign", 1: "injection", 2: "jailbreak"},
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = DebertaV2ForSequenceClassification(config)
+    model.save_pretrained(path)
+    return path

@@ -74,6 +74,7 @@ TRANSFORMERS = Subject(
     name="transformers",
     build=lambda folder: _transformers(checkpoint.llama(folder, VOCAB_SIZE, CONTEXT_LENGTH)),
     build_broken=lambda folder: _transformers(folder / "absent"),
+    build_classifier=lambda folder: _transformers(checkpoint.deberta(folder, VOCAB_SIZE)),
     needs=("torch", "transformers", "safetensors", "backends.transformers"),
 )
 

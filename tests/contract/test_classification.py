@@ -25,13 +25,14 @@ async def classifier(subject, folder):
 async def test_capabilities_say_so(classifier):
     assert classifier.capabilities.classifies
     assert not classifier.capabilities.generates
+    assert len(set(classifier.capabilities.labels)) == len(classifier.capabilities.labels) > 0
 
 
 async def test_one_row_of_finite_logits_per_window(classifier):
     windows = [(1, 2, 3), (4,), tuple(range(90))]
     logits = await soon(classifier.backend.classify(windows))
     assert len(logits) == 3
-    assert len({len(row) for row in logits}) == 1
+    assert {len(row) for row in logits} == {len(classifier.capabilities.labels)}
     assert all(math.isfinite(value) for row in logits for value in row)
     assert await soon(classifier.backend.classify([])) == []
 
@@ -65,3 +66,21 @@ async def test_closed_it_is_unavailable(classifier):
     await soon(classifier.backend.close())
     with pytest.raises(UnavailableError):
         await soon(classifier.backend.classify([(1,)]))
+
+
+async def test_it_is_idle_after_a_call_was_cancelled(classifier):
+    calls = [asyncio.create_task(classifier.backend.classify([(1, 2, 3)] * 200)) for _ in range(5)]
+    await asyncio.sleep(0)
+    for call in calls:
+        call.cancel()
+    await soon(asyncio.wait(calls))
+    await classifier.until(lambda: classifier.counts() == (0, 0))
+    assert len(await soon(classifier.backend.classify([(1,)]))) == 1
+
+
+async def test_closing_ends_calls_in_progress(classifier):
+    calls = [asyncio.create_task(classifier.backend.classify([(1, 2, 3)] * 200)) for _ in range(5)]
+    await asyncio.sleep(0)
+    await soon(classifier.backend.close())
+    for outcome in await soon(asyncio.gather(*calls, return_exceptions=True)):
+        assert isinstance(outcome, UnavailableError) or len(outcome) == 200

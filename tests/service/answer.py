@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from paddock.v1 import chat_pb2, generate_pb2
+from paddock.v1 import chat_pb2, generate_pb2, guard_pb2
 
 
 @dataclass
@@ -16,6 +16,7 @@ class Output:
     """Calls as far as they came; they count when the reason is TOOL_CALLS."""
     tokens: list[generate_pb2.Token] = field(default_factory=list)
     finished: generate_pb2.OutputFinished | None = None
+    guards: list[guard_pb2.GuardEvent] = field(default_factory=list)
 
     @property
     def ids(self) -> list[int]:
@@ -43,6 +44,7 @@ class Stream:
         self.prompt: list[generate_pb2.Token] | None = None
         self.usage: generate_pb2.Usage | None = None
         self._resumed = bool(request.continuations)
+        self.guards: list[guard_pb2.GuardEvent] = []
         self._done = {
             continuation.output_index for continuation in request.continuations if continuation.HasField("finished")
         }
@@ -67,6 +69,9 @@ class Stream:
         elif kind == "completed":
             assert all(o.finished for i, o in enumerate(self.outputs) if i not in self._done)
             self.usage = event.completed.usage
+        elif kind == "guard" and event.guard.subject == guard_pb2.GUARD_SUBJECT_INPUT:
+            assert event.output_index == 0
+            self.guards.append(event.guard)
         else:
             output = self.outputs[event.output_index]
             assert output.finished is None, "an event after the output's `finished`"
@@ -75,6 +80,8 @@ class Stream:
                 output.finished = event.finished
             elif kind == "tool_call_delta":
                 self._add_call(output, event.tool_call_delta)
+            elif kind == "guard":
+                output.guards.append(event.guard)
             else:
                 assert kind == "token_delta"
                 assert event.token_delta.text or event.token_delta.tokens, "an empty delta"
@@ -115,9 +122,16 @@ class Stream:
 
 def folded(stream: Stream) -> generate_pb2.GenerateResponse:
     """Make of a stream what Generate would have answered."""
-    response = generate_pb2.GenerateResponse(started=stream.started, usage=stream.usage, prompt_tokens=stream.prompt)
+    response = generate_pb2.GenerateResponse(
+        started=stream.started, usage=stream.usage, prompt_tokens=stream.prompt, guard_events=stream.guards
+    )
     for index, output in enumerate(stream.outputs):
         response.outputs.add(
-            index=index, text=output.text, tokens=output.tokens, tool_calls=output.calls, finished=output.finished
+            index=index,
+            text=output.text,
+            tokens=output.tokens,
+            tool_calls=output.calls,
+            finished=output.finished,
+            guard_events=output.guards,
         )
     return response

@@ -67,7 +67,7 @@ def test_sentencepiece_pieces_are_spaces_and_bytes():
     assert [read.piece(i) for i in range(3)] == [b" a", b"b", b"\n"]
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[1]", "not json", HfTokenizer(models.WordPiece()).to_str()])
+@pytest.mark.parametrize("text", ["", "{}", "[1]", "not json"])
 def test_what_is_no_tokenizer_is_refused(text):
-    with pytest.raises(TokenizerError, match=r"tokenizer\.json|only BPE"):
+    with pytest.raises(TokenizerError, match=r"tokenizer\.json"):
         Tokenizer(text)

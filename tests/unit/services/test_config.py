@@ -117,6 +117,8 @@ MISTAKES = {
     "models.simulator.max_tokens=0": "models.simulator.max_tokens",
     "models.simulator.max_queue=-1": "models.simulator.max_queue",
     "models.simulator.chat_layout=alpaca": "models.simulator.chat_layout",
+    "models.simulator.guard=llama": "models.simulator.guard",
+    "models.simulator.guard=llama_guard": "models.simulator.chat_layout.*none",
     "models.simulator.sampling.temperature=-1": "models.simulator.sampling.temperature",
     "models.simulator.sampling.top_p=7": "models.simulator.sampling.top_p",
     "models.simulator.sampling.top_k=-1": "models.simulator.sampling.top_k",
@@ -141,6 +143,13 @@ def test_a_mistake_is_one_sentence_that_names_its_key(override):
     assert "Traceback" not in sentence
 
 
+@pytest.mark.parametrize("name", [name for name in MODELS if "guard" in name])
+def test_guards_say_what_they_are_and_take_no_chat(name):
+    (model,) = configs.load([f"model={name}"]).models.values()
+    assert model.guard.value == ("prompt_guard" if "prompt" in name else "llama_guard")
+    assert model.chat_layout is configs.ChatLayout.none
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1:0", "127.1.2.3:1", "localhost:65535", "'[::1]:0'", "unix:/tmp/x.sock"])
 def test_loopback_addresses_need_no_consent(address):
     assert configs.load([f"server.address={address}"]).server.address == address.strip("'")
@@ -155,3 +164,57 @@ def test_other_addresses_need_consent():
 def test_two_models_can_not_share_a_name():
     with pytest.raises(ConfigError, match="rename"):
         configs.load(["model=[simulator,paddock-tiny]", "models.simulator.name=paddock-tiny"])
+
+
+GUARDED = ["model=[paddock-tiny,simulator]", "models.simulator.chat_layout=none"]
+JUDGE = "models.simulator.guard=llama_guard"
+
+
+def attach(**guard):
+    """An override that attaches guards; None leaves a key out."""
+    entry = ", ".join(f"{key}: {value}" for key, value in {"model": "simulator", "subject": "input", **guard}.items())
+    return f"models.paddock-tiny.guards=[{{{entry}}}]"
+
+
+def test_a_guard_is_attached():
+    config = configs.load([*GUARDED, JUDGE, attach(subject="output", mode="annotate")])
+
+    (guard,) = config.models["paddock-tiny"].guards
+    assert (guard.model, guard.subject.value, guard.mode.value) == ("simulator", "output", "annotate")
+    assert not guard.fail_open
+
+
+def test_a_guard_goes_by_an_alias_too():
+    configs.load([*GUARDED, JUDGE, "models.simulator.aliases=[watchman]", attach(model="watchman")])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        ([attach(model="nobody")], r"guards\[0\].model: 'nobody' is not served here; serve it too"),
+        ([attach(model="paddock-tiny")], r"guards\[0\].model: 'paddock-tiny' is the model itself; name another"),
+        (
+            ["models.simulator.guard=none", attach()],
+            r"guards\[0\].model: 'simulator' is no guard; .*models.simulator.guard",
+        ),
+        (
+            ["models.simulator.guard=prompt_guard", attach(subject="output")],
+            r"guards\[0\].subject: 'simulator' is a prompt_guard, which judges input only; set it to input",
+        ),
+        (
+            ["models.paddock-tiny.guards=[{model: simulator, subject: input}, {model: simulator, subject: input}]"],
+            r"guards\[1\]: 'simulator' guards the input already; leave one out",
+        ),
+        (["models.paddock-tiny.guards=[{model: simulator}]"], r"guards\[0\].subject: is missing; set it"),
+        ([attach(timeout_s=0)], r"guards\[0\].timeout_s: 0 is not above 0"),
+        ([attach(timeout_s="inf")], r"guards\[0\].timeout_s: inf is not"),
+        ([attach(window_chars=0)], r"guards\[0\].window_chars: 0 is too few"),
+        ([attach(step_chars=0)], r"guards\[0\].step_chars: 0 is too few"),
+        ([attach(window_chars=10, overlap_chars=10)], r"guards\[0\].overlap_chars: 10 is not in \[0, window_chars\)"),
+        ([attach(context_chars=-1)], r"guards\[0\].context_chars: -1 is negative"),
+        ([attach(mode="strict")], r"mode: .*expected one of \[off, annotate, enforce\]"),
+    ],
+)
+def test_a_guard_that_can_not_be_is_refused(overrides, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        configs.load([*GUARDED, JUDGE, *overrides])

@@ -9,12 +9,14 @@ import pytest
 from backends.simulator.config import SimulatorConfig
 from backends.transformers.config import TransformersConfig
 from services.config import ModelConfig, SamplingDefaults, ServerConfig, TelemetryConfig
+from services.guard.config import GuardConfig
 
 DOC = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text(encoding="utf-8")
 SECTIONS = [
     ("server.", ServerConfig, ()),
     ("telemetry.", TelemetryConfig, ()),
-    ("models.NAME.", ModelConfig, ("sampling", "backend")),
+    ("models.NAME.", ModelConfig, ("sampling", "guards", "backend")),
+    ("models.NAME.guards[N].", GuardConfig, ()),
     ("models.NAME.sampling.", SamplingDefaults, ()),
     ("models.NAME.backend.", TransformersConfig, ("_target_",)),
     ("models.NAME.backend.", SimulatorConfig, ("_target_",)),
@@ -35,7 +37,7 @@ def section(prefix, config, elsewhere):
     """The rows of the one table that has the config's last key: two backends share key names."""
     last = f"| `{prefix}{[f.name for f in dataclasses.fields(config) if f.name not in elsewhere][-1]}` |"
     table = next(block for block in DOC.split("\n\n") if last in block)
-    return dict(re.findall(r"^\| `([\w.]+)` \| (.*?) \|", table, re.MULTILINE))
+    return dict(re.findall(r"^\| `([\w.[\]]+)` \| (.*?) \|", table, re.MULTILINE))
 
 
 def shown(field):

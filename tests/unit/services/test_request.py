@@ -13,13 +13,14 @@ from backends.simulator.config import SimulatorConfig
 from backends.types import Capabilities, Feature
 from llama.chat import ChatEncoder
 from llama.tokenizer import Tokenizer
-from paddock.v1 import chat_pb2, generate_pb2
+from paddock.v1 import chat_pb2, generate_pb2, guard_pb2
 from services import request as requests
 from services import response as responses
 from services import sampling as samplings
 from services.admission import Admission
 from services.config import ModelConfig, SamplingDefaults
 from services.errors import ConfigError, FeatureUnsupportedError, InvalidArgumentError
+from services.guard.config import GuardConfig, GuardMode, GuardSubject
 from services.model import Loaded, ServedModel
 from tests.checkpoint import END_OF_TEXT, END_OF_TURN, VOCAB_SIZE
 
@@ -34,9 +35,13 @@ def tokenizer(checkpoint):
 def served(tokenizer):
     """A model and what is known of it, without a server."""
 
-    def make(features=frozenset(Feature), defaults=None, generation_config=None):
+    def make(features=frozenset(Feature), defaults=None, generation_config=None, guards=()):
         config = ModelConfig(
-            name="m", checkpoint="x", backend=SimulatorConfig(), sampling=defaults or SamplingDefaults()
+            name="m",
+            checkpoint="x",
+            backend=SimulatorConfig(),
+            sampling=defaults or SamplingDefaults(),
+            guards=list(guards),
         )
         capabilities = Capabilities(
             context_length=64, vocab_size=VOCAB_SIZE, max_concurrency=4, features=features, max_logprobs=20
@@ -239,3 +244,58 @@ def test_a_generation_config_that_is_wrong_is_told_at_load(bad):
     (name,) = bad
     with pytest.raises(ConfigError, match=rf"^models.m.checkpoint: {name} .* set models.m.sampling.{name}$"):
         samplings.defaults({}, bad, frozenset(Feature), "models.m")
+
+
+OFF, ANNOTATE, ENFORCE = guard_pb2.GUARD_MODE_OFF, guard_pb2.GUARD_MODE_ANNOTATE, guard_pb2.GUARD_MODE_ENFORCE
+
+
+def guards(*modes, subject="input"):
+    return [
+        GuardConfig(model=f"g{number}", subject=GuardSubject(subject), mode=GuardMode[mode])
+        for number, mode in enumerate(modes)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("configured", "asked", "expected"),
+    [
+        (["off", "annotate", "enforce"], {}, ["off", "annotate", "enforce"]),
+        (["off", "annotate"], {"input": ANNOTATE}, ["annotate", "annotate"]),
+        (["off", "annotate", "enforce"], {"input": ENFORCE}, ["enforce"] * 3),
+        (["off"], {"input": OFF}, ["off"]),
+        (["off"], {"output": OFF}, ["off"]),
+    ],
+)
+def test_a_request_may_tighten_its_guards(served, configured, asked, expected):
+    model, loaded = served(guards=guards(*configured))
+
+    plan = requests.plan(request(guards=guard_pb2.GuardOptions(**asked)), model, loaded)
+
+    assert [mode.value for mode in plan.guard_modes] == expected
+
+
+@pytest.mark.parametrize(
+    ("configured", "asked"),
+    [(["enforce"], OFF), (["enforce"], ANNOTATE), (["annotate"], OFF), (["off", "enforce"], ANNOTATE), (["off"], 17)],
+)
+@pytest.mark.parametrize("subject", ["input", "output"])
+def test_a_request_may_not_loosen_them(served, subject, configured, asked):
+    model, loaded = served(guards=[*guards(*configured, subject=subject), *guards("off", subject="input")])
+
+    with pytest.raises(InvalidArgumentError) as caught:
+        requests.plan(request(guards=guard_pb2.GuardOptions(**{subject: asked})), model, loaded)
+
+    assert {violation.field for violation in caught.value.violations} == {f"guards.{subject}"}
+
+
+@pytest.mark.parametrize("asked", [{"output": ANNOTATE}, {"output": ENFORCE, "input": ENFORCE}])
+def test_guards_that_there_are_none_of_are_refused(served, asked):
+    model, loaded = served(guards=guards("enforce"))
+
+    with pytest.raises(FeatureUnsupportedError, match="guards"):
+        requests.plan(request(guards=guard_pb2.GuardOptions(**asked)), model, loaded)
+
+
+def test_without_any_guard_even_an_empty_wish_is_refused(served):
+    with pytest.raises(FeatureUnsupportedError, match="guards"):
+        requests.plan(request(guards=guard_pb2.GuardOptions()), *served())

@@ -1,10 +1,15 @@
 """services.response: messages of bounded size."""
 
+from types import SimpleNamespace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llama.tokenizer import Tokenizer
 from paddock.v1.generate_pb2 import GenerateStreamResponse, StreamEvent, TokenDelta
-from services.response import messages
+from services.event import Delta
+from services.response import Writer, messages
+from services.text import Piece
 
 MIB = 2**20
 
@@ -23,3 +28,14 @@ def test_events_are_split_in_order_and_no_message_grows_past_its_bound(sizes):
 def test_what_fits_is_one_message():
     events = [StreamEvent(token_delta=TokenDelta(text="x"))] * 100
     assert len(list(messages(events))) == 1
+
+
+def test_many_deltas_at_once_are_several_events(checkpoint):
+    tokenizer = Tokenizer((checkpoint / "tokenizer.json").read_text())
+    deltas = [Delta(0, Piece("ab", [1, 2], [])) for _ in range(5000)]
+
+    events = Writer(SimpleNamespace(prompt=()), tokenizer).write(deltas)
+
+    assert "".join(event.token_delta.text for event in events) == "ab" * 5000
+    assert sum(len(event.token_delta.tokens) for event in events) == 10_000
+    assert max(len(event.token_delta.tokens) for event in events) <= 1025

@@ -25,6 +25,7 @@ SAMPLES = [
     (service_errors.ModelNotFoundError("a", ["b", "c"]), Code.NOT_FOUND, "MODEL_NOT_FOUND"),
     (service_errors.FeatureUnsupportedError("chat", "m"), Code.UNIMPLEMENTED, "FEATURE_UNSUPPORTED"),
     (service_errors.ModelUnavailableError("m", "loading", 5.0), Code.UNAVAILABLE, "MODEL_UNAVAILABLE"),
+    (service_errors.GuardUnavailableError("g", "m", 1.0), Code.UNAVAILABLE, "GUARD_UNAVAILABLE"),
     (service_errors.DrainingError(), Code.UNAVAILABLE, "SERVER_DRAINING"),
     (service_errors.OverloadedError(), Code.RESOURCE_EXHAUSTED, "SERVER_OVERLOADED"),
     (service_errors.QueueFullError("m", 0.25), Code.RESOURCE_EXHAUSTED, "QUEUE_FULL"),

@@ -27,7 +27,7 @@ from paddock.v1 import generate_pb2 as paddock_dot_v1_dot_generate__pb2
 from paddock.v1 import guard_pb2 as paddock_dot_v1_dot_guard__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19paddock/v1/classify.proto\x12\npaddock.v1\x1a\x15paddock/v1/chat.proto\x1a\x19paddock/v1/generate.proto\x1a\x16paddock/v1/guard.proto\"\xfe\x01\n\x0f\x43lassifyRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12)\n\x06inputs\x18\x02 \x03(\x0b\x32\x19.paddock.v1.ClassifyInput\x12\x1b\n\x13\x65xcluded_categories\x18\x03 \x03(\t\x12\x34\n\x10\x61\x64\x64\x65\x64_categories\x18\x04 \x03(\x0b\x32\x1a.paddock.v1.HazardCategory\x12\x18\n\x0btemperature\x18\x05 \x01(\x02H\x00\x88\x01\x01\x12\x1e\n\x11normalize_spacing\x18\x06 \x01(\x08H\x01\x88\x01\x01\x42\x0e\n\x0c_temperatureB\x14\n\x12_normalize_spacing\"s\n\rClassifyInput\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12 \n\x04\x63hat\x18\x02 \x01(\x0b\x32\x10.paddock.v1.ChatH\x00\x12\x18\n\x0bthird_party\x18\x03 \x01(\x08H\x01\x88\x01\x01\x42\x06\n\x04kindB\x0e\n\x0c_third_party\"a\n\x10\x43lassifyResponse\x12+\n\x07results\x18\x01 \x03(\x0b\x32\x1a.paddock.v1.Classification\x12 \n\x05usage\x18\x02 \x01(\x0b\x32\x11.paddock.v1.Usage\"\x8d\x01\n\x0e\x43lassification\x12&\n\x06labels\x18\x01 \x03(\x0b\x32\x16.paddock.v1.LabelScore\x12)\n\x07verdict\x18\x02 \x01(\x0b\x32\x18.paddock.v1.GuardVerdict\x12(\n\x07windows\x18\x03 \x03(\x0b\x32\x17.paddock.v1.WindowScore\"*\n\nLabelScore\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\"Q\n\x0bWindowScore\x12\r\n\x05start\x18\x01 \x01(\x04\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x04\x12&\n\x06labels\x18\x03 \x03(\x0b\x32\x16.paddock.v1.LabelScoreb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19paddock/v1/classify.proto\x12\npaddock.v1\x1a\x15paddock/v1/chat.proto\x1a\x19paddock/v1/generate.proto\x1a\x16paddock/v1/guard.proto\"\xfe\x01\n\x0f\x43lassifyRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12)\n\x06inputs\x18\x02 \x03(\x0b\x32\x19.paddock.v1.ClassifyInput\x12\x1b\n\x13\x65xcluded_categories\x18\x03 \x03(\t\x12\x34\n\x10\x61\x64\x64\x65\x64_categories\x18\x04 \x03(\x0b\x32\x1a.paddock.v1.HazardCategory\x12\x18\n\x0btemperature\x18\x05 \x01(\x02H\x00\x88\x01\x01\x12\x1e\n\x11normalize_spacing\x18\x06 \x01(\x08H\x01\x88\x01\x01\x42\x0e\n\x0c_temperatureB\x14\n\x12_normalize_spacing\"s\n\rClassifyInput\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12 \n\x04\x63hat\x18\x02 \x01(\x0b\x32\x10.paddock.v1.ChatH\x00\x12\x18\n\x0bthird_party\x18\x03 \x01(\x08H\x01\x88\x01\x01\x42\x06\n\x04kindB\x0e\n\x0c_third_party\"a\n\x10\x43lassifyResponse\x12+\n\x07results\x18\x01 \x03(\x0b\x32\x1a.paddock.v1.Classification\x12 \n\x05usage\x18\x02 \x01(\x0b\x32\x11.paddock.v1.Usage\"\xac\x01\n\x0e\x43lassification\x12&\n\x06labels\x18\x01 \x03(\x0b\x32\x16.paddock.v1.LabelScore\x12)\n\x07verdict\x18\x02 \x01(\x0b\x32\x18.paddock.v1.GuardVerdict\x12(\n\x07windows\x18\x03 \x03(\x0b\x32\x17.paddock.v1.WindowScore\x12\x1d\n\x15neutralized_sequences\x18\x04 \x01(\r\"*\n\nLabelScore\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\"Q\n\x0bWindowScore\x12\r\n\x05start\x18\x01 \x01(\x04\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x04\x12&\n\x06labels\x18\x03 \x03(\x0b\x32\x16.paddock.v1.LabelScoreb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,9 +41,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLASSIFYRESPONSE']._serialized_start=489
   _globals['_CLASSIFYRESPONSE']._serialized_end=586
   _globals['_CLASSIFICATION']._serialized_start=589
-  _globals['_CLASSIFICATION']._serialized_end=730
-  _globals['_LABELSCORE']._serialized_start=732
-  _globals['_LABELSCORE']._serialized_end=774
-  _globals['_WINDOWSCORE']._serialized_start=776
-  _globals['_WINDOWSCORE']._serialized_end=857
+  _globals['_CLASSIFICATION']._serialized_end=761
+  _globals['_LABELSCORE']._serialized_start=763
+  _globals['_LABELSCORE']._serialized_end=805
+  _globals['_WINDOWSCORE']._serialized_start=807
+  _globals['_WINDOWSCORE']._serialized_end=888
 # @@protoc_insertion_point(module_scope)

@@ -43,14 +43,16 @@ class ClassifyResponse(_message.Message):
     def __init__(self, results: _Optional[_Iterable[_Union[Classification, _Mapping]]] = ..., usage: _Optional[_Union[_generate_pb2.Usage, _Mapping]] = ...) -> None: ...
 
 class Classification(_message.Message):
-    __slots__ = ("labels", "verdict", "windows")
+    __slots__ = ("labels", "verdict", "windows", "neutralized_sequences")
     LABELS_FIELD_NUMBER: _ClassVar[int]
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     WINDOWS_FIELD_NUMBER: _ClassVar[int]
+    NEUTRALIZED_SEQUENCES_FIELD_NUMBER: _ClassVar[int]
     labels: _containers.RepeatedCompositeFieldContainer[LabelScore]
     verdict: _guard_pb2.GuardVerdict
     windows: _containers.RepeatedCompositeFieldContainer[WindowScore]
-    def __init__(self, labels: _Optional[_Iterable[_Union[LabelScore, _Mapping]]] = ..., verdict: _Optional[_Union[_guard_pb2.GuardVerdict, _Mapping]] = ..., windows: _Optional[_Iterable[_Union[WindowScore, _Mapping]]] = ...) -> None: ...
+    neutralized_sequences: int
+    def __init__(self, labels: _Optional[_Iterable[_Union[LabelScore, _Mapping]]] = ..., verdict: _Optional[_Union[_guard_pb2.GuardVerdict, _Mapping]] = ..., windows: _Optional[_Iterable[_Union[WindowScore, _Mapping]]] = ..., neutralized_sequences: _Optional[int] = ...) -> None: ...
 
 class LabelScore(_message.Message):
     __slots__ = ("label", "score")

@@ -91,7 +91,8 @@ class InferenceServiceServicer(object):
         """Generate answers in one message. It has no side effect, so a mesh may retry it.
 
         Errors beside the common ones: INVALID_ARGUMENT with ErrorInfo CONTEXT_LENGTH_EXCEEDED, RESOURCE_EXHAUSTED with
-        ErrorInfo QUEUE_FULL and RetryInfo, DEADLINE_EXCEEDED when the deadline left no time for a first token.
+        ErrorInfo QUEUE_FULL and RetryInfo, UNAVAILABLE with ErrorInfo GUARD_UNAVAILABLE and RetryInfo, DEADLINE_EXCEEDED when
+        the deadline left no time for a first token.
 
         Why the request is shared with GenerateStream is said there.
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE

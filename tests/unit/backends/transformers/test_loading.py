@@ -70,7 +70,7 @@ def test_sharded_checkpoint(stock, tmp_path):
     [
         ({"auto_map": {"AutoModelForCausalLM": "evil.Model"}}, "auto_map"),
         ({"architectures": ["MistralForCausalLM"], "model_type": "mistral"}, "not LlamaForCausalLM"),
-        ({"architectures": ["LlamaForSequenceClassification"]}, "not LlamaForCausalLM"),
+        ({"architectures": ["LlamaForTokenClassification"]}, "not LlamaForCausalLM and no sequence classifier"),
         ({"architectures": None}, "not LlamaForCausalLM"),
         ({"quantization_config": {"quant_method": "fp8"}}, "quantized"),
         ({"rope_parameters": {"rope_type": "dynamic", "factor": 2.0}}, "change with the batch"),

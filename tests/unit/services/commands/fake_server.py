@@ -13,6 +13,7 @@ from concurrent import futures
 import grpc
 from google.protobuf.message import Message
 
+from paddock.v1.classify_pb2 import ClassifyResponse
 from paddock.v1.generate_pb2 import (
     FinishReason,
     GenerateRequest,
@@ -108,7 +109,7 @@ class FakeServer(InferenceServiceServicer):
         raise NotImplementedError
 
     def Classify(self, request, context):  # noqa: N802
-        raise NotImplementedError
+        return self._respond("Classify", ClassifyResponse(), request, context)
 
     def _respond(self, name, default, request, context):
         self._remember(request, context)

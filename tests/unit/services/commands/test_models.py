@@ -21,7 +21,7 @@ READY = Model(
     state=ModelState.MODEL_STATE_READY,
     context_length=2048,
     backend=BackendInfo(name="transformers", device="cpu", dtype="float32"),
-    support=Support(supports_chat=True),
+    support=Support(supports_chat=True, supports_classify=True),
     load=Load(running=2),
     defaults=EffectiveParameters(sampling=Sampling(temperature=0.7)),
 )
@@ -31,15 +31,15 @@ LOADING = Model(name="b\x1b[2J\nig", state=ModelState.MODEL_STATE_LOADING, backe
 def test_prints_a_table(server, run):
     server.responses["ListModels"] = ListModelsResponse(models=[LOADING, READY])
     assert run("models").out == (
-        "NAME          STATE    CONTEXT  BACKEND       DEVICE  DTYPE    LOAD\n"
-        "b␛[2J ig      loading  -        tensorrt_llm  -       -        -\n"
-        "paddock-tiny  ready    2048     transformers  cpu     float32  2 running, 0 waiting\n"
+        "NAME          STATE    CONTEXT  BACKEND       DEVICE  DTYPE    DOES            LOAD\n"
+        "b␛[2J ig      loading  -        tensorrt_llm  -       -        -               -\n"
+        "paddock-tiny  ready    2048     transformers  cpu     float32  chat, classify  2 running, 0 waiting\n"
     )
 
 
 def test_an_unknown_state_is_a_number(server, run):
     server.responses["ListModels"] = ListModelsResponse(models=[Model(name="m", state=9)])
-    assert run("models").out.splitlines()[1].split() == ["m", "9", "-", "-", "-", "-", "-"]
+    assert run("models").out.splitlines()[1].split() == ["m", "9", "-", "-", "-", "-", "-", "-"]
 
 
 def test_a_name_tells_all_about_one(server, run):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from backends.base import Backend
 from backends.types import FinishReason as BackendFinishReason
-from backends.types import GenerationRequest, Sampling, Usage
+from backends.types import GenerationRequest, Grammar, Sampling, Usage
 from llama.tokenizer import Tokenizer
 from services.call import CallReader
 from services.errors import DeadlineTooShortError
@@ -55,6 +55,7 @@ class Plan:
         stop_token_ids: the request's and, unless ignored, the model's.
         tools: names of the functions that answers may call.
         date: told to the model, as YYYY-MM-DD; None where it is told none.
+        grammar: what each output is held to.
         continuations: by output index.
     """
 
@@ -72,6 +73,7 @@ class Plan:
     prompt_logprobs: int | None
     tools: frozenset[str] = frozenset()
     date: str | None = None
+    grammar: Grammar | None = None
     continuations: Mapping[int, Continuation] = field(default_factory=dict)
 
     @property
@@ -98,6 +100,7 @@ class Plan:
             stop_token_ids=self.stop_token_ids,
             logprobs=self.logprobs,
             prompt_logprobs=self.prompt_logprobs if first else None,
+            grammar=self.grammar,
         )
 
 

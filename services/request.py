@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from backends.types import Capabilities, Feature, Sampling
+from backends.types import Capabilities, Feature, Grammar, Sampling
 from llama.chat import EncodedPrompt
 from paddock.v1 import generate_pb2
 from services.checks import Checks, check_ids, check_text
@@ -13,6 +13,7 @@ from services.conversation import callable_tools, encode_chat, told_date
 from services.errors import FeatureUnsupportedError, PromptTooLongError
 from services.generation import Continuation, Plan
 from services.model import Loaded, ServedModel
+from services.response_format import read_response_format
 from services.sampling import FEATURES, NEUTRAL, RANGES
 
 _MAX_OUTPUTS = 16
@@ -41,6 +42,7 @@ def plan(request: generate_pb2.GenerateRequest, model: ServedModel, loaded: Load
     _check_logprobs(request, loaded.capabilities, checks)
     continuations = _continuations(request, n, max_tokens, vocab_size, checks)
     prompt = encode_input(request, model, loaded, checks)
+    grammar = _grammar(request, loaded, checks)
     checks.done()
     longest = max((len(c.token_ids) for c in continuations.values() if not c.finished), default=0)
     limit = loaded.capabilities.context_length - 1
@@ -62,6 +64,7 @@ def plan(request: generate_pb2.GenerateRequest, model: ServedModel, loaded: Load
         prompt_logprobs=request.prompt_logprobs if request.HasField("prompt_logprobs") else None,
         tools=callable_tools(request.chat),
         date=told_date(request.chat, "chat", model, checks).isoformat() if request.HasField("chat") else None,
+        grammar=grammar,
         continuations=continuations,
     )
 
@@ -122,6 +125,22 @@ def _check_stop(stop: generate_pb2.Stop, loaded: Loaded, checks: Checks) -> None
     check_ids(stop.token_ids, loaded.capabilities.vocab_size, "stop.token_ids", checks)
 
 
+def _grammar(request: generate_pb2.GenerateRequest, loaded: Loaded, checks: Checks) -> Grammar | None:
+    """Read the response format, and refuse what could end an output before it has its form."""
+    if not request.HasField("response_format"):
+        return None
+    beside, stop = "can't be had beside response_format", request.stop
+    own = set(stop.token_ids).difference(loaded.stop_token_ids)
+    checks.require(not stop.strings, "stop.strings", beside)
+    checks.require(not own, "stop.token_ids", f"other than the model's own {beside}")
+    checks.require(not stop.ignore_eos, "stop.ignore_eos", beside)
+    checks.require(not stop.include_in_output, "stop.include_in_output", beside)
+    checks.require(bool(loaded.stop_token_ids), "response_format", "needs a model with a stop token")
+    called = callable_tools(request.chat)
+    checks.require(not called, "response_format", "can't be had beside chat.tools, unless chat.tool_choice is NONE")
+    return read_response_format(request.response_format, checks)
+
+
 def _token_limits(
     request: generate_pb2.GenerateRequest, model: ServedModel, loaded: Loaded, checks: Checks
 ) -> tuple[int, int]:
@@ -164,7 +183,7 @@ def _check_features(request: generate_pb2.GenerateRequest, model: ServedModel, l
     features = loaded.capabilities.features
     asked = {
         "generate": not loaded.capabilities.generates,
-        "response_format": request.HasField("response_format"),
+        "response_format": request.HasField("response_format") and Feature.GRAMMAR not in features,
         "guards": request.HasField("guards"),
         "logprobs": request.HasField("logprobs") and Feature.LOGPROBS not in features,
         "prompt_logprobs": request.HasField("prompt_logprobs") and Feature.PROMPT_LOGPROBS not in features,

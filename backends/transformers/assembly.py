@@ -12,6 +12,8 @@ from backends.errors import LoadError
 from backends.transformers.cache import Geometry, KVCache, capacity_for
 from backends.transformers.config import TransformersConfig
 from backends.transformers.engine import Engine
+from backends.transformers.grammar import read_vocabulary
+from backends.transformers.grammar_compiler import GrammarCompiler
 from backends.transformers.loading import LoadedModel, load_model, parameter_count
 from backends.transformers.memory import free_bytes
 from backends.transformers.scheduler import Scheduler
@@ -25,7 +27,11 @@ _SMALL_MODEL = 20e6
 _SHARE_OF_FREE = {"cpu": 0.5, "cuda": 0.8}
 
 
-def build_engine(config: TransformersConfig) -> tuple[Engine, Capabilities]:
+Assembled = tuple[Engine, Capabilities, GrammarCompiler | None]
+"""What serves, what it can do, and what compiles grammars for it where its vocabulary is known."""
+
+
+def build_engine(config: TransformersConfig) -> Assembled:
     """Load a model and make it ready. Runs PyTorch on the calling thread, which must be the one that steps.
 
     Raises:
@@ -53,17 +59,20 @@ def build_engine(config: TransformersConfig) -> tuple[Engine, Capabilities]:
         scheduler,
         query_groups=model.num_attention_heads // geometry.kv_heads,
         context_length=context_length,
+        vocab_size=model.vocab_size,
     )
     _warm_up(engine)
-    return engine, Capabilities(
+    vocabulary = read_vocabulary(config.checkpoint, model.vocab_size)
+    capabilities = Capabilities(
         context_length=context_length,
         vocab_size=model.vocab_size,
         max_concurrency=config.max_concurrency,
-        features=frozenset(Feature) - {Feature.GRAMMAR},
+        features=frozenset(Feature) - ({Feature.GRAMMAR} if vocabulary is None else set()),
         max_logprobs=min(MAX_LOGPROBS, model.vocab_size),
         device=str(loaded.device),
         dtype=str(loaded.dtype).removeprefix("torch."),
     )
+    return engine, capabilities, None if vocabulary is None else GrammarCompiler(vocabulary)
 
 
 def _geometry(model: Any, loaded: LoadedModel) -> Geometry:

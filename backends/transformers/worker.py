@@ -18,11 +18,14 @@ from backends.transformers.config import TransformersConfig
 from backends.types import Capabilities, GenerationRequest
 
 if TYPE_CHECKING:
+    from backends.transformers.assembly import Assembled
     from backends.transformers.engine import Emission, Engine
+    from backends.transformers.grammar import Follower
+    from backends.transformers.grammar_compiler import GrammarCompiler
 
 logger = logging.getLogger(__name__)
 
-_EXTRA = ("torch", "transformers")
+_EXTRA = ("torch", "transformers", "xgrammar")
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,12 @@ class Listener:
     """Where the worker reports; all are called on its thread and must return at once.
 
     Attributes:
-        loaded: once, when requests may come.
+        loaded: once, when requests may come, with what compiles their grammars, if anything can.
         emitted: after each step that had something to tell.
         ended: once, last; with the exception that ended the thread, or None after `stop`.
     """
 
-    loaded: Callable[[Capabilities], None]
+    loaded: Callable[[Capabilities, GrammarCompiler | None], None]
     emitted: Callable[[list[Emission]], None]
     ended: Callable[[BaseException | None], None]
 
@@ -46,7 +49,7 @@ class Worker:
     def __init__(self, config: TransformersConfig, listener: Listener) -> None:
         self._config, self._listener = config, listener
         self._wake = threading.Condition()
-        self._inbox: deque[tuple[int, GenerationRequest | None]] = deque()
+        self._inbox: deque[tuple[int, tuple[GenerationRequest, Follower | None] | None]] = deque()
         self._stopping = False
         # As of the last step; read by other threads.
         self.running = 0
@@ -57,9 +60,9 @@ class Worker:
         """Load, then serve."""
         self._thread.start()
 
-    def submit(self, ticket: int, request: GenerationRequest) -> None:
+    def submit(self, ticket: int, request: GenerationRequest, follower: Follower | None) -> None:
         """Hand a checked request over."""
-        self._put(ticket, request)
+        self._put(ticket, (request, follower))
 
     def cancel(self, ticket: int) -> None:
         """End a request; an emission without content answers when its slot is free, whether or not it had ended."""
@@ -76,16 +79,16 @@ class Worker:
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    def _put(self, ticket: int, request: GenerationRequest | None) -> None:
+    def _put(self, ticket: int, work: tuple[GenerationRequest, Follower | None] | None) -> None:
         with self._wake:
-            self._inbox.append((ticket, request))
+            self._inbox.append((ticket, work))
             self._wake.notify()
 
     def _run(self) -> None:
         failure: BaseException | None = None
         try:
-            engine, capabilities = _build_engine(self._config)
-            self._listener.loaded(capabilities)
+            engine, capabilities, compiler = _build_engine(self._config)
+            self._listener.loaded(capabilities, compiler)
             self._serve(engine)
         except BaseException as error:  # noqa: BLE001 - whatever it is, those who wait must learn of it
             failure = error
@@ -101,25 +104,25 @@ class Worker:
                 inbox = list(self._inbox)
                 self._inbox.clear()
             emissions: list[Emission] = []
-            for ticket, request in inbox:
-                if request is None:
+            for ticket, work in inbox:
+                if work is None:
                     emissions.append(engine.cancel(ticket))
                 else:
-                    engine.add(ticket, request)
+                    engine.add(ticket, *work)
             emissions += engine.step()
             self.running, self.waiting = engine.running, engine.waiting
             if emissions:
                 self._listener.emitted(emissions)
 
 
-def _build_engine(config: TransformersConfig) -> tuple[Engine, Capabilities]:
+def _build_engine(config: TransformersConfig) -> Assembled:
     try:
         from backends.transformers.assembly import build_engine
     except ModuleNotFoundError as error:
         if error.name not in _EXTRA:
             raise
         raise LoadError(
-            "the Transformers backend needs PyTorch and transformers, which are not installed: "
+            "the Transformers backend needs PyTorch, transformers and xgrammar, which are not installed: "
             "pip install 'paddock[transformers]'"
         ) from error
     return build_engine(config)

@@ -9,14 +9,13 @@ docs/structured-output.md.
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
 from functools import partial
 from typing import Any, NoReturn
 
 from services.checks import Checks
-from services.grammar import automaton, json_value, number, regex
-from services.grammar.format_pattern import PATTERNS
+from services.grammar import json_value, scalar
 from services.grammar.rule import MAX_RULES, GrammarError, Rule, write
+from services.grammar.scalar import KeywordError
 
 ANNOTATIONS = frozenset(
     ("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "$comment", "$schema", "$id",
@@ -35,10 +34,7 @@ BY_TYPE = {
     "null": (),
 }
 KEYWORDS = ANNOTATIONS.union(("type",), ALONE, *BY_TYPE.values())
-_MAX_COUNT = 2000
-_MAX_LENGTH = 100_000
 _MAX_REFERENCES = 64
-_CLASSES: dict[str, Any] = {"number": (int, float), "string": str, "object": dict, "array": list, "null": type(None)}
 _MAX_PATH = 200
 
 
@@ -85,6 +81,9 @@ class _Compiler:
             rule, schema, path = self._pending.pop()
             try:
                 rule.options += self._compile(schema, path).options
+            except KeywordError as error:
+                self._note(_join(path, error.keyword), str(error))
+                refused = True
             except _Refused:
                 refused = True
         if refused:
@@ -161,7 +160,7 @@ class _Compiler:
         if not isinstance(values, list) or not values:
             self._refuse(path_here, "is no array of values")
         types = self._types(schema, path)
-        kept = [value for value in values if types is None or any(_is(value, kind) for kind in types)]
+        kept = [value for value in values if types is None or any(scalar.is_of_type(value, kind) for kind in types)]
         if not kept:
             self._refuse(path_here, "has no value of the type")
         return Rule(*((json_value.literal(value),) for value in kept))
@@ -199,8 +198,8 @@ class _Compiler:
 
     def _types(self, schema: dict[str, Any], path: str) -> list[str] | None:
         """Name the types that may be; None for all of them."""
-        given = schema.get("type")
-        if given is not None:
+        if "type" in schema:
+            given = schema["type"]
             types = given if isinstance(given, list) else [given]
             if not types or not all(isinstance(kind, str) and kind in BY_TYPE for kind in types):
                 self._refuse(_join(path, "type"), "is none of JSON's types")
@@ -213,73 +212,19 @@ class _Compiler:
             return self._object(schema, path)
         if kind == "array":
             return self._array(schema, path)
-        if kind == "string":
-            return self._string(schema, path)
-        if kind in ("number", "integer"):
-            return self._number(kind, schema, path)
-        return self._values.boolean if kind == "boolean" else self._values.null
-
-    def _string(self, schema: dict[str, Any], path: str) -> Rule:
-        least = self._count(schema, "minLength", path, _MAX_LENGTH) or 0
-        most = self._count(schema, "maxLength", path, _MAX_LENGTH)
-        if most is not None and least > most:
-            self._refuse(_join(path, "maxLength"), "is below minLength")
-        if "pattern" in schema and "format" in schema:
-            self._refuse(_join(path, "format"), "can't be enforced beside pattern")
-        for keyword, read in (("pattern", self._pattern), ("format", self._format)):
-            if keyword in schema:
-                pattern, here = read(schema, path), _join(path, keyword)
-                return self._share((pattern, least, most), partial(self._matching, pattern, here, least, most))
-        if not least and most is None:
-            return self._values.text
-        return self._share((least, most), lambda: json_value.any_text(least, most))
-
-    def _pattern(self, schema: dict[str, Any], path: str) -> str:
-        pattern = schema["pattern"]
-        if not isinstance(pattern, str):
-            self._refuse(_join(path, "pattern"), "is no regular expression")
-        return pattern
-
-    def _format(self, schema: dict[str, Any], path: str) -> str:
-        name = schema["format"]
-        if not isinstance(name, str) or name not in PATTERNS:
-            self._refuse(_join(path, "format"), f"can't be enforced; what can: {', '.join(sorted(PATTERNS))}")
-        return f"^(?:{PATTERNS[name]})$"
-
-    def _matching(self, pattern: str, path: str, least: int, most: int | None) -> Rule:
-        try:
-            found = automaton.determinize(regex.read(pattern, search=True))
-            return json_value.text(found.bounded(least, most) if least or most is not None else found)
-        except GrammarError as error:
-            self._refuse(path, str(error))
-
-    def _number(self, kind: str, schema: dict[str, Any], path: str) -> Rule:
-        given = {keyword: schema[keyword] for keyword in BY_TYPE["number"] if keyword in schema}
-        for keyword, value in given.items():
-            if not _is(value, "number"):
-                self._refuse(_join(path, keyword), "is no number")
+        if kind in ("boolean", "null"):
+            return self._values.boolean if kind == "boolean" else self._values.null
+        given = {keyword: schema[keyword] for keyword in BY_TYPE[kind] if keyword in schema}
         if not given:
-            return self._values.integer if kind == "integer" else self._values.number
-        values = {keyword: Decimal(repr(value)) for keyword, value in given.items()}
-        least = [
-            (values[keyword], keyword != "minimum") for keyword in ("minimum", "exclusiveMinimum") if keyword in values
-        ]
-        most = [
-            (-values[keyword], keyword != "maximum") for keyword in ("maximum", "exclusiveMaximum") if keyword in values
-        ]
-        low, above = max(least, default=(None, False))
-        high, below = max(most, default=(None, False))
-        bounds = number.Bounds(low, None if high is None else -high, above, below)
-        try:
-            return (number.integer if kind == "integer" else number.number)(bounds)
-        except GrammarError as error:
-            self._refuse(_join(path, next(iter(given))), str(error))
+            return {"string": self._values.text, "number": self._values.number, "integer": self._values.integer}[kind]
+        make = partial(scalar.string, given) if kind == "string" else partial(scalar.numeric, kind, given)
+        return self._share((kind, repr(given)), make)
 
     def _array(self, schema: dict[str, Any], path: str) -> Rule:
         if schema.get("uniqueItems", False) is not False:
             self._refuse(_join(path, "uniqueItems"), "can't be enforced")
-        least = self._count(schema, "minItems", path, _MAX_COUNT) or 0
-        most = self._count(schema, "maxItems", path, _MAX_COUNT)
+        least = scalar.count(schema, "minItems") or 0
+        most = scalar.count(schema, "maxItems")
         if most is not None and least > most:
             self._refuse(_join(path, "maxItems"), "is below minItems")
         first = schema.get("prefixItems", [])
@@ -297,8 +242,8 @@ class _Compiler:
     def _object(self, schema: dict[str, Any], path: str) -> Rule:
         properties, required = self._properties(schema, path)
         extra = schema.get("additionalProperties", "properties" not in schema)
-        least = self._count(schema, "minProperties", path, _MAX_COUNT) or 0
-        most = self._count(schema, "maxProperties", path, _MAX_COUNT)
+        least = scalar.count(schema, "minProperties") or 0
+        most = scalar.count(schema, "maxProperties")
         if most is not None and max(least, len(required)) > most:
             self._refuse(_join(path, "maxProperties"), "is below what there must be")
         if least > max(1, len(required)):
@@ -327,38 +272,22 @@ class _Compiler:
                 parts[name] = self._part(extra, _join(path, "additionalProperties"))
         return parts, list(dict.fromkeys(required))
 
-    def _count(self, schema: dict[str, Any], keyword: str, path: str, limit: int) -> int | None:
-        if keyword not in schema:
-            return None
-        value: Any = schema[keyword]
-        if not _is(value, "integer") or value < 0:
-            self._refuse(_join(path, keyword), "is no count")
-        if value > limit:
-            self._refuse(_join(path, keyword), f"is above {limit}")
-        return int(value)
-
     def _share(self, key: object, make: Callable[[], Rule]) -> Rule:
         if key not in self._shared:
             self._shared[key] = make()
         return self._shared[key]
 
     def _refuse(self, path: str, reason: str) -> NoReturn:
-        self._checks.require(False, self._field, f"{path[:_MAX_PATH] or '/'}: {reason}")
+        self._note(path, reason)
         raise _Refused
+
+    def _note(self, path: str, reason: str) -> None:
+        self._checks.require(False, self._field, f"{path[:_MAX_PATH] or '/'}: {reason}")
 
 
 def _join(path: str, *words: object) -> str:
     """Extend a JSON pointer."""
     return path + "".join("/" + str(word).replace("~", "~0").replace("/", "~1") for word in words)
-
-
-def _is(value: Any, kind: str) -> bool:
-    """Tell whether a value is of a type of JSON Schema."""
-    if isinstance(value, bool) or kind == "boolean":
-        return isinstance(value, bool) and kind == "boolean"
-    if kind == "integer":
-        return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-    return isinstance(value, _CLASSES[kind])
 
 
 def _constants(schema: Any) -> frozenset[object] | None:

@@ -43,9 +43,8 @@ def read_vocabulary(checkpoint: str, vocab_size: int) -> xgrammar.TokenizerInfo 
         if token_id < vocab_size and token_id not in added:
             pieces[token_id] = piece
     kind = xgrammar.VocabType.BYTE_LEVEL if _is_byte_level(spec.get("decoder")) else xgrammar.VocabType.BYTE_FALLBACK
-    # A matcher always gets its request's own stop ids; these here only keep the library from guessing some.
-    stops = sorted(added & set(range(vocab_size))) or [0]
-    return xgrammar.TokenizerInfo(pieces, kind, vocab_size=vocab_size, stop_token_ids=stops[:1])
+    # No stop ids here: each request brings its own, and the library would let the blank ones of these through.
+    return xgrammar.TokenizerInfo(pieces, kind, vocab_size=vocab_size, stop_token_ids=[])
 
 
 def _is_byte_level(decoder: Any) -> bool:

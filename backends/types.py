@@ -73,21 +73,16 @@ class Sampling:
     logit_bias: tuple[tuple[int, float], ...] = ()
 
 
-class GrammarKind(Enum):
-    """The notation of a grammar."""
-
-    JSON_SCHEMA = "json_schema"
-    """A JSON schema, as JSON text; the schema `{"type": "object"}` is any JSON object."""
-    REGEX = "regex"
-    EBNF = "ebnf"
-    """GBNF, as xgrammar reads it: its first rule is `root`."""
-
-
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """A form that an answer's text is held to, its stop token not counted in."""
+    """A form that an answer's text is held to, its stop token not counted in.
 
-    kind: GrammarKind
+    Attributes:
+        source: in GBNF: rules `name ::= ...`, the first of them `root`, of strings, sets `[...]`, other rules, `|`, and
+            counts on sets; characters other than ASCII letters and digits are spelled `\\uXXXX` or `\\UXXXXXXXX`. The
+            serving layer writes it and bounds its size: each rule can be finished, and none begins with itself.
+    """
+
     source: str
 
 

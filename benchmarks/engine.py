@@ -56,7 +56,7 @@ def main() -> None:
 def _measure(size: str, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         model = _write_checkpoint(folder, size)
-        engine, _ = build_engine(
+        engine, _, _ = build_engine(
             TransformersConfig(
                 checkpoint=folder,
                 device="cpu",

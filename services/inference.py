@@ -201,8 +201,9 @@ def _current_task() -> asyncio.Task[Any]:
 
 
 async def _off_loop(request: Message, function: Callable[..., T], *arguments: Any) -> T:
-    """Call a function that tokenizes: in a thread when the request is large, so that the event loop goes on."""
-    if request.ByteSize() <= _INLINE_BYTES:
+    """Call a function that reads a request: in a thread when that may take long, so that the event loop goes on."""
+    has_form = isinstance(request, generate_pb2.GenerateRequest) and requests.has_form(request)
+    if request.ByteSize() <= _INLINE_BYTES and not has_form:
         return function(*arguments)
     return await asyncio.to_thread(function, *arguments)
 

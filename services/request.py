@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from backends.types import Capabilities, Feature, Grammar, GrammarKind, Sampling
+from backends.types import Capabilities, Feature, Grammar, Sampling
 from llama.chat import EncodedPrompt
 from paddock.v1 import generate_pb2, guard_pb2
 from services.checks import Checks, check_ids, check_text
@@ -16,8 +15,9 @@ from services.errors import FeatureUnsupportedError, PromptTooLongError
 from services.generation import Continuation, Plan
 from services.guard.config import GuardConfig, GuardMode, GuardSubject
 from services.model import Loaded, ServedModel
+from services.response_format import read_response_format
 from services.sampling import FEATURES, NEUTRAL, RANGES
-from services.tool_choice import call_schema, callable_tools, forces_call
+from services.tool_choice import call_grammar, callable_tools, forces_call
 
 _MAX_OUTPUTS = 16
 _MAX_STOP_STRINGS = 16
@@ -53,7 +53,7 @@ def plan(request: generate_pb2.GenerateRequest, model: ServedModel, loaded: Load
     guard_modes = _guard_modes(request.guards, model.config.guards, checks)
     continuations = _continuations(request, n, max_tokens, vocab_size, checks)
     prompt = encode_input(request, model, loaded, checks)
-    grammar = _grammar(request, checks)
+    grammar = _grammar(request, loaded, checks)
     checks.done()
     longest = max((len(c.token_ids) for c in continuations.values() if not c.finished), default=0)
     limit = loaded.capabilities.context_length - 1
@@ -81,14 +81,9 @@ def plan(request: generate_pb2.GenerateRequest, model: ServedModel, loaded: Load
     )
 
 
-def _grammar(request: generate_pb2.GenerateRequest, checks: Checks) -> Grammar | None:
-    """Give what the answer is held to."""
-    if not forces_call(request.chat):
-        return None
-    unheld = not request.HasField("response_format")
-    checks.require(unheld, "response_format", "can't be kept by an answer that chat.tool_choice makes a call")
-    schema = call_schema(request.chat, "chat", checks)
-    return Grammar(GrammarKind.JSON_SCHEMA, json.dumps(schema, ensure_ascii=False))
+def has_form(request: generate_pb2.GenerateRequest) -> bool:
+    """Tell whether the answer is held to a form, which takes long to read."""
+    return request.HasField("response_format") or forces_call(request.chat)
 
 
 def encode_input(
@@ -145,6 +140,27 @@ def _check_stop(stop: generate_pb2.Stop, loaded: Loaded, checks: Checks) -> None
     own = set(stop.token_ids).difference(loaded.stop_token_ids)  # the model's own are among those that we told it used
     checks.require(len(own) <= _MAX_STOP_IDS, "stop.token_ids", f"more than {_MAX_STOP_IDS}")
     check_ids(stop.token_ids, loaded.capabilities.vocab_size, "stop.token_ids", checks)
+
+
+def _grammar(request: generate_pb2.GenerateRequest, loaded: Loaded, checks: Checks) -> Grammar | None:
+    """Read the form that the answer is held to, and refuse what could end an output before it has it."""
+    if not has_form(request):
+        return None
+    is_call = forces_call(request.chat)
+    form = "chat.tool_choice" if is_call else "response_format"
+    beside, stop = f"can't be had beside {form}", request.stop
+    own = set(stop.token_ids).difference(loaded.stop_token_ids)
+    checks.require(not stop.strings, "stop.strings", beside)
+    checks.require(not own, "stop.token_ids", f"other than the model's own {beside}")
+    checks.require(not stop.ignore_eos, "stop.ignore_eos", beside)
+    checks.require(not stop.include_in_output, "stop.include_in_output", beside)
+    checks.require(bool(loaded.stop_token_ids), form, "needs a model with a stop token")
+    if is_call:
+        checks.require(not request.HasField("response_format"), "response_format", beside)
+        return call_grammar(request.chat, "chat", checks)
+    called = callable_tools(request.chat)
+    checks.require(not called, "response_format", "can't be had beside chat.tools, unless chat.tool_choice is NONE")
+    return read_response_format(request.response_format, checks)
 
 
 def _token_limits(
@@ -212,7 +228,7 @@ def _check_features(request: generate_pb2.GenerateRequest, model: ServedModel, l
     features = loaded.capabilities.features
     asked = {
         "generate": not loaded.capabilities.generates,
-        "response_format": request.HasField("response_format"),
+        "response_format": request.HasField("response_format") and Feature.GRAMMAR not in features,
         "tool_choice": bool(request.chat.tools) and forces_call(request.chat) and Feature.GRAMMAR not in features,
         "guards": request.HasField("guards") and not _has_guards(request.guards, model.config.guards),
         "logprobs": request.HasField("logprobs") and Feature.LOGPROBS not in features,

@@ -1,24 +1,24 @@
-"""A tool choice that forces a call, as a JSON schema that the whole answer is held to. Pure."""
+"""What a tool choice lets a model call; a call that must be made is a grammar that the answer is held to. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from backends.types import Grammar
 from llama import strict_json
 from llama.chat import BuiltinTool
 from paddock.v1 import chat_pb2
 from services.checks import Checks
+from services.grammar.json_value import literal
+from services.grammar.rule import GrammarError, Rule, write
+from services.schema import compile_schema
 
 BUILTINS = {
     chat_pb2.BUILTIN_TOOL_BRAVE_SEARCH: BuiltinTool.BRAVE_SEARCH,
     chat_pb2.BUILTIN_TOOL_WOLFRAM_ALPHA: BuiltinTool.WOLFRAM_ALPHA,
     chat_pb2.BUILTIN_TOOL_CODE_INTERPRETER: BuiltinTool.CODE_INTERPRETER,
 }
-_NAMED = ("properties", "patternProperties", "$defs", "definitions")
-"""Keywords whose value has schemas by names of any kind."""
-_DATA = ("const", "enum", "default", "examples")
-"""Keywords whose value is data."""
 _COMPOSED = ("$ref", "anyOf", "oneOf", "allOf")
 
 
@@ -53,46 +53,44 @@ def check_choice(chat: chat_pb2.Chat, path: str, checks: Checks) -> None:
     checks.require(known, f"{path}.tool_choice.mode", "is none of the modes")
 
 
-def call_schema(chat: chat_pb2.Chat, path: str, checks: Checks) -> dict[str, Any]:
-    """Give the schema of one call, in JSON, of a tool that may be called.
+def call_grammar(chat: chat_pb2.Chat, path: str, checks: Checks) -> Grammar | None:
+    """Make the grammar of one call, in JSON, of a tool that may be called; None, and a note, where that can't be done.
 
     The name comes first, so that the arguments can be told as they are written.
     """
     names = callable_tools(chat)
-    tools = [(index, tool) for index, tool in enumerate(chat.tools) if tool_name(tool) in names]
-    calls = []
-    for place, (index, tool) in enumerate(tools):
-        root = f"#/anyOf/{place}" if len(tools) > 1 else "#"
-        parameters = _parameters(tool, f"{path}.tools[{index}].function.parameters_json", checks)
-        calls.append(_call(tool_name(tool), _moved(parameters, f"{root}/properties/parameters")))
-    return calls[0] if len(calls) == 1 else {"anyOf": calls}
+    call, readable = Rule(), True
+    for index, tool in enumerate(chat.tools):
+        if (name := tool_name(tool)) in names:
+            arguments = _arguments(tool, f"{path}.tools[{index}].function.parameters_json", checks)
+            readable &= arguments is not None
+            call.add(f'{{"name": {literal(name)}, "parameters": ', arguments or Rule(), "}")
+    if not readable or not names:
+        return None  # noted, here or where choice and tools are checked
+    try:
+        return Grammar(write(call))
+    except GrammarError as error:
+        checks.require(False, f"{path}.tools", str(error))
+        return None
 
 
-def _call(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": {"name": {"const": name}, "parameters": parameters},
-        "required": ["name", "parameters"],
-        "additionalProperties": False,
-    }
-
-
-def _parameters(tool: chat_pb2.Tool, field: str, checks: Checks) -> dict[str, Any]:
-    """Give the schema of a tool's arguments, which are an object."""
+def _arguments(tool: chat_pb2.Tool, field: str, checks: Checks) -> Rule | None:
+    """Make the rule of a tool's arguments, which are an object."""
     if tool.builtin in BUILTINS:
-        return _exactly({BUILTINS[tool.builtin].parameter: {"type": "string"}})
+        return compile_schema(_exactly({BUILTINS[tool.builtin].parameter: {"type": "string"}}), field, checks)
     try:
         schema = strict_json.loads(tool.function.parameters_json or "{}")
     except ValueError:
         schema = None
     if not isinstance(schema, dict):
-        return {}  # refused where tools are read
+        return None  # refused where tools are read
     if not schema:
-        return _exactly({})
+        return compile_schema(_exactly({}), field, checks)
     if "type" not in schema and not any(keyword in schema for keyword in _COMPOSED):
-        return {"type": "object", **schema}
-    checks.require(schema.get("type", "object") == "object", field, "its type is not object")
-    return schema
+        return compile_schema({"type": "object", **schema}, field, checks)
+    if not checks.require(schema.get("type", "object") == "object", field, "its type is not object"):
+        return None
+    return compile_schema(schema, field, checks)
 
 
 def _exactly(properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,20 +100,3 @@ def _exactly(properties: Mapping[str, Any]) -> dict[str, Any]:
         "required": list(properties),
         "additionalProperties": False,
     }
-
-
-def _moved(schema: Any, root: str) -> Any:
-    """Copy a schema to another place: references to its own root, `#`, follow."""
-    if isinstance(schema, list):
-        return [_moved(part, root) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    moved: dict[str, Any] = {}
-    for keyword, value in schema.items():
-        if keyword == "$ref" and isinstance(value, str) and value.startswith("#"):
-            moved[keyword] = root + value[1:]
-        elif keyword in _NAMED and isinstance(value, dict):
-            moved[keyword] = {name: _moved(part, root) for name, part in value.items()}
-        else:
-            moved[keyword] = value if keyword in _DATA else _moved(value, root)
-    return moved

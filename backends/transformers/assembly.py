@@ -13,6 +13,8 @@ from backends.transformers.cache import Geometry, KVCache, capacity_for
 from backends.transformers.classifier import Classifier
 from backends.transformers.config import TransformersConfig
 from backends.transformers.engine import Engine
+from backends.transformers.grammar import read_vocabulary
+from backends.transformers.grammar_compiler import GrammarCompiler
 from backends.transformers.loading import LoadedModel, load_model
 from backends.transformers.memory import free_bytes
 from backends.transformers.scheduler import Scheduler
@@ -27,11 +29,13 @@ _WARM_UP_TOKENS = 512
 _SHARE_OF_FREE = {"cpu": 0.5, "cuda": 0.8}
 
 
-def build_engine(config: TransformersConfig) -> tuple[Engine | Classifier, Capabilities]:
-    """Load a model and make it ready. Runs PyTorch on the calling thread, which must be the one that steps.
+Assembled = tuple[Engine | Classifier, Capabilities, GrammarCompiler | None]
+"""What steps, by the checkpoint's architecture a generator's engine or a classifier; what it can do; and what compiles
+grammars for a generator whose vocabulary is known."""
 
-    Returns:
-        what steps, by the checkpoint's architecture a generator's engine or a classifier, and what it can do.
+
+def build_engine(config: TransformersConfig) -> Assembled:
+    """Load a model and make it ready. Runs PyTorch on the calling thread, which must be the one that steps.
 
     Raises:
         LoadError: see `load_model`; or the context doesn't fit the model or the memory; or the warm-up failed.
@@ -44,7 +48,7 @@ def build_engine(config: TransformersConfig) -> tuple[Engine | Classifier, Capab
     return _build_classifier(config, loaded) if loaded.classifies else _build_generator(config, loaded)
 
 
-def _build_generator(config: TransformersConfig, loaded: LoadedModel) -> tuple[Engine, Capabilities]:
+def _build_generator(config: TransformersConfig, loaded: LoadedModel) -> Assembled:
     model = loaded.model.config
     geometry = _geometry(model, loaded)
     cache_tokens = _cache_tokens(config.cache_gib, geometry)
@@ -61,20 +65,23 @@ def _build_generator(config: TransformersConfig, loaded: LoadedModel) -> tuple[E
         scheduler,
         query_groups=model.num_attention_heads // geometry.kv_heads,
         context_length=context_length,
+        vocab_size=model.vocab_size,
     )
     _warm_up(engine)
-    return engine, Capabilities(
+    vocabulary = read_vocabulary(config.checkpoint, model.vocab_size)
+    capabilities = Capabilities(
         context_length=context_length,
         vocab_size=model.vocab_size,
         max_concurrency=config.max_concurrency,
-        features=frozenset(Feature) - {Feature.GRAMMAR},
+        features=frozenset(Feature) - ({Feature.GRAMMAR} if vocabulary is None else set()),
         max_logprobs=min(MAX_LOGPROBS, model.vocab_size),
         device=str(loaded.device),
         dtype=str(loaded.dtype).removeprefix("torch."),
     )
+    return engine, capabilities, None if vocabulary is None else GrammarCompiler(vocabulary)
 
 
-def _build_classifier(config: TransformersConfig, loaded: LoadedModel) -> tuple[Classifier, Capabilities]:
+def _build_classifier(config: TransformersConfig, loaded: LoadedModel) -> Assembled:
     model = loaded.model.config
     model.use_cache = False  # a decoder under a classifier would keep keys and values that nobody reads
     limit = _positions(loaded.model) or config.context_length
@@ -97,7 +104,7 @@ def _build_classifier(config: TransformersConfig, loaded: LoadedModel) -> tuple[
         dtype=str(loaded.dtype).removeprefix("torch."),
     )
     _warm_up_classifier(classifier, min(capabilities.context_length, _WARM_UP_TOKENS))
-    return classifier, capabilities
+    return classifier, capabilities, None
 
 
 def _positions(model: Any) -> int | None:

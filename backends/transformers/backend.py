@@ -20,6 +20,7 @@ from backends.types import Capabilities, GenerationRequest, Health, TokenDelta
 
 if TYPE_CHECKING:
     from backends.transformers.engine import Emission
+    from backends.transformers.grammar_compiler import GrammarCompiler
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +70,7 @@ class TransformersBackend(Backend):
         self._mailboxes: dict[int, Mailbox] = {}
         self._scores: dict[int, asyncio.Future[list[list[float]]]] = {}
         self._worker: Worker | None = None
+        self._compiler: GrammarCompiler | None = None
         self._capabilities: Capabilities | None = None
         self._ended: asyncio.Event | None = None
         self._reason = "not loaded"
@@ -86,7 +88,8 @@ class TransformersBackend(Backend):
                 logger.warning("the event loop is closed; the engine ends")
                 worker.stop()
 
-        def on_loaded(capabilities: Capabilities) -> None:
+        def on_loaded(capabilities: Capabilities, compiler: GrammarCompiler | None) -> None:
+            self._compiler = compiler
             if not outcome.done():
                 outcome.set_result(capabilities)
 
@@ -98,7 +101,7 @@ class TransformersBackend(Backend):
         worker = Worker(
             self._config,
             Listener(
-                loaded=lambda capabilities: on_loop(on_loaded, capabilities),
+                loaded=lambda capabilities, compiler: on_loop(on_loaded, capabilities, compiler),
                 emitted=lambda emissions: on_loop(self._deliver, emissions),
                 ended=lambda error: on_loop(on_ended, error),
             ),
@@ -115,8 +118,8 @@ class TransformersBackend(Backend):
         """See `Backend.health`."""
         if self._worker is None:
             return Health(ready=False, reason=self._reason)
-        counts = self._worker.running, self._worker.waiting
-        return Health(not self._reason, *counts, self._reason)
+        compiling = self._compiler.waiting if self._compiler else 0
+        return Health(not self._reason, self._worker.running, self._worker.waiting + compiling, self._reason)
 
     async def close(self) -> None:
         """See `Backend.close`. Waits for the step in progress, at most 8 s."""
@@ -128,8 +131,9 @@ class TransformersBackend(Backend):
         self._worker.stop()
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._ended.wait(), _CLOSE_S)
-        if not await asyncio.to_thread(self._worker.join, max(0.0, deadline - time.monotonic())):
-            logger.warning("the engine's thread did not end within %g s; it is left behind", _CLOSE_S)
+        for name, owner in (("engine's", self._worker), ("grammar compiler's", self._compiler)):
+            if owner and not await asyncio.to_thread(owner.join, max(0.0, deadline - time.monotonic())):
+                logger.warning("the %s thread did not end within %g s; it is left behind", name, _CLOSE_S)
         self._worker = None
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[TokenDelta, None]:
@@ -138,10 +142,13 @@ class TransformersBackend(Backend):
         if not capabilities.generates:
             raise UnsupportedError("generate")
         check_request(request, capabilities)
+        follower = await self._compiler.follow(request) if self._compiler else None
+        if self._reason:
+            raise UnavailableError(f"the backend is not ready: {self._reason}")
         ticket, mailbox = next(self._tickets), Mailbox()
         self._mailboxes[ticket] = mailbox
         try:
-            worker.submit(ticket, request)
+            worker.submit(ticket, request, follower)
             while True:
                 delta = await mailbox.take()
                 yield delta
@@ -220,6 +227,8 @@ class TransformersBackend(Backend):
             self._ended.set()
 
     def _fail_all(self, reason: str) -> None:
+        if self._compiler is not None:
+            self._compiler.close()
         for mailbox in self._mailboxes.values():
             mailbox.close(UnavailableError(reason))
         for scores in self._scores.values():

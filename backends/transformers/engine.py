@@ -16,6 +16,7 @@ from torch import Tensor
 from backends.errors import BackendError, ComputeError
 from backends.transformers.attention import Chunk, DecodeGroup, StepLayout, chunk_mask, decode_mask
 from backends.transformers.cache import KVCache, Lease, capacity_for
+from backends.transformers.grammar import Follower, allowed_ids
 from backends.transformers.sampling import choose
 from backends.transformers.scheduler import Plan, PrefillChunk, Scheduler
 from backends.transformers.scoring import score
@@ -64,13 +65,22 @@ class Engine:
         model: a causal language model whose attention is `paddock_attention`.
         query_groups: query heads per key head.
         context_length: prompt and answer together, in tokens.
+        vocab_size: logits per token.
     """
 
     def __init__(
-        self, model: Any, cache: KVCache, scheduler: Scheduler, *, query_groups: int, context_length: int
+        self,
+        model: Any,
+        cache: KVCache,
+        scheduler: Scheduler,
+        *,
+        query_groups: int,
+        context_length: int,
+        vocab_size: int,
     ) -> None:
         self._model, self._cache, self._scheduler = model, cache, scheduler
         self._query_groups, self._context_length = query_groups, context_length
+        self._vocab_size = vocab_size
         self._sequences: dict[int, Sequence] = {}
 
     @property
@@ -86,10 +96,10 @@ class Engine:
         """Places taken in the cache."""
         return self._cache.slots_in_use
 
-    def add(self, ticket: int, request: GenerationRequest) -> None:
-        """Queue a checked request."""
+    def add(self, ticket: int, request: GenerationRequest, follower: Follower | None = None) -> None:
+        """Queue a checked request, with what follows its grammar where it has one."""
         most = min(len(request.prompt) + request.max_tokens, self._context_length)
-        sequence = Sequence(ticket, request, capacity_for(most - 1))  # the last id's keys are never needed
+        sequence = Sequence(ticket, request, capacity_for(most - 1), follower)  # the last id's keys are never needed
         self._sequences[ticket] = sequence
         self._scheduler.add(sequence)
 
@@ -198,28 +208,44 @@ class Engine:
             sequence.prompt_logprobs += score(logits, ids, [candidates] * count)
 
     def _sample(self, sequences: list[Sequence], logits: Tensor) -> list[Emission]:
-        if not sequences:
-            return []
-        finite = torch.isfinite(logits).all(dim=-1).tolist()
-        emissions = [
-            self._fail(sequence, "the model's output is not finite")
-            for sequence, good in zip(sequences, finite, strict=True)
-            if not good
-        ]
-        if emissions:
-            sequences = [sequence for sequence, good in zip(sequences, finite, strict=True) if good]
-            logits = logits[torch.tensor(finite, device=logits.device)]
+        emissions, sequences, logits = self._without(
+            torch.isfinite(logits).all(dim=-1), "the model's output is not finite", sequences, logits
+        )
+        allowed = self._allowed(sequences)
+        if allowed is not None:
+            lost, sequences, logits = self._without(
+                allowed.any(dim=-1), "the grammar leads where no token does", sequences, logits
+            )
+            emissions, allowed = emissions + lost, allowed[allowed.any(dim=-1)]
         if not sequences:
             return emissions
-        chosen = choose(logits, [sequence.row() for sequence in sequences])
+        chosen = choose(logits, [sequence.row() for sequence in sequences], allowed)
         scores = _scores(sequences, logits, chosen)
         return emissions + [
             self._emit(sequence, token, scores.get(sequence.ticket, ()))
             for sequence, token in zip(sequences, chosen, strict=True)
         ]
 
+    def _without(
+        self, good: Tensor, reason: str, sequences: list[Sequence], logits: Tensor
+    ) -> tuple[list[Emission], list[Sequence], Tensor]:
+        """End the sequences whose row is not good, and give what is left."""
+        flags = good.tolist()
+        if all(flags):
+            return [], sequences, logits
+        failed = [self._fail(sequence, reason) for sequence, flag in zip(sequences, flags, strict=True) if not flag]
+        left = [sequence for sequence, flag in zip(sequences, flags, strict=True) if flag]
+        return failed, left, logits[good.to(logits.device)]
+
+    def _allowed(self, sequences: list[Sequence]) -> Tensor | None:
+        """Tell which ids each sequence may have next, by its grammar; None where none has one."""
+        followers = [sequence.follower for sequence in sequences]
+        return allowed_ids(followers, self._vocab_size) if any(followers) else None
+
     def _emit(self, sequence: Sequence, token: int, logprobs: tuple[TokenLogprob, ...]) -> Emission:
         first = sequence.computed == sequence.prefill
+        if sequence.follower is not None and (problem := sequence.follower.take(token)):
+            return self._fail(sequence, problem)
         finish: Finish | None = sequence.append(token, self._context_length)
         if finish is not None:
             self._remove(sequence)

@@ -9,7 +9,7 @@ are float64, so that rounding in exp and sums doesn't move a choice.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -45,13 +45,20 @@ class Row:
     banned: frozenset[int] = frozenset()
 
 
-def choose(logits: Tensor, rows: Sequence[Row]) -> list[int]:
+def choose(logits: Tensor, rows: Sequence[Row], allowed: Tensor | None = None) -> list[int]:
     """Choose one id per row.
 
     Args:
         logits: raw, finite, float32 [len(rows), vocab]; not changed.
+        allowed: bool [len(rows), vocab], at least one in each row; what it excludes is not chosen, and where it leaves
+            nothing that isn't banned, the ban gives way. None excludes nothing.
     """
+    if allowed is not None:
+        allowed = allowed.to(logits.device)
+        rows = [_unless_all(row, allowed[index]) if row.banned else row for index, row in enumerate(rows)]
     adjusted = adjust(logits, rows)
+    if allowed is not None:
+        adjusted = adjusted.masked_fill(~allowed, -torch.inf)
     chosen = adjusted.argmax(dim=-1).tolist()  # the lowest id on a tie, as documented by torch.argmax
     drawn = [index for index, row in enumerate(rows) if row.sampling.temperature > 0]
     if drawn:
@@ -76,6 +83,13 @@ def adjust(logits: Tensor, rows: Sequence[Row]) -> Tensor:
         at, ids, _ = _flat(logits, banned)
         logits[at, ids] = -torch.inf
     return logits
+
+
+def _unless_all(row: Row, allowed: Tensor) -> Row:
+    """Lift a ban that would leave nothing of what is allowed."""
+    left = allowed.clone()
+    left[list(row.banned)] = False
+    return row if bool(left.any()) else replace(row, banned=frozenset())
 
 
 def _adjusts(row: Row) -> bool:

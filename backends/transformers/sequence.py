@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backends.transformers.cache import Lease
+from backends.transformers.grammar import Follower
 from backends.transformers.sampling import Row
 from backends.types import Finish, FinishReason, GenerationRequest, TokenLogprob, Usage
 
@@ -16,16 +17,20 @@ class Sequence:
         context: prompt, continuation and the ids chosen so far.
         prefill: tokens of the context to be computed by chunks; what follows is computed one by one.
         promised: tokens of cache it may come to hold.
+        follower: where it is in its grammar, if it has one.
         lease: its place in the cache, once it is being computed.
         prompt_logprobs: entries so far; None when not asked for, or delivered.
     """
 
-    def __init__(self, ticket: int, request: GenerationRequest, promised: int) -> None:
+    def __init__(
+        self, ticket: int, request: GenerationRequest, promised: int, follower: Follower | None = None
+    ) -> None:
         self.ticket = ticket
         self.request = request
         self.context = [*request.prompt, *request.continuation]
         self.prefill = len(self.context)
         self.promised = promised
+        self.follower = follower
         self.lease: Lease | None = None
         self.prompt_logprobs: list[TokenLogprob | None] | None = None if request.prompt_logprobs is None else [None]
         self._prompt_ids = frozenset(request.prompt) if request.sampling.repetition_penalty != 1 else frozenset()

@@ -18,11 +18,13 @@ from backends.transformers.config import TransformersConfig
 from backends.types import Capabilities
 
 if TYPE_CHECKING:
+    from backends.transformers.assembly import Assembled
     from backends.transformers.engine import Emission
+    from backends.transformers.grammar_compiler import GrammarCompiler
 
 logger = logging.getLogger(__name__)
 
-_EXTRA = ("torch", "transformers")
+_EXTRA = ("torch", "transformers", "xgrammar")
 
 
 class Steps(Protocol):
@@ -34,7 +36,7 @@ class Steps(Protocol):
     @property
     def waiting(self) -> int: ...
 
-    def add(self, ticket: int, request: Any) -> None: ...
+    def add(self, ticket: int, /, *work: Any, **_: Any) -> None: ...
 
     def cancel(self, ticket: int) -> Emission: ...
 
@@ -46,12 +48,12 @@ class Listener:
     """Where the worker reports; all are called on its thread and must return at once.
 
     Attributes:
-        loaded: once, when requests may come.
+        loaded: once, when requests may come, with what compiles their grammars, if anything can.
         emitted: after each step that had something to tell.
         ended: once, last; with the exception that ended the thread, or None after `stop`.
     """
 
-    loaded: Callable[[Capabilities], None]
+    loaded: Callable[[Capabilities, GrammarCompiler | None], None]
     emitted: Callable[[list[Emission]], None]
     ended: Callable[[BaseException | None], None]
 
@@ -62,7 +64,7 @@ class Worker:
     def __init__(self, config: TransformersConfig, listener: Listener) -> None:
         self._config, self._listener = config, listener
         self._wake = threading.Condition()
-        self._inbox: deque[tuple[int, Any]] = deque()
+        self._inbox: deque[tuple[int, tuple[Any, ...] | None]] = deque()
         self._stopping = False
         # As of the last step; read by other threads.
         self.running = 0
@@ -73,9 +75,9 @@ class Worker:
         """Load, then serve."""
         self._thread.start()
 
-    def submit(self, ticket: int, request: Any) -> None:
-        """Hand over what was checked: a `GenerationRequest`, or windows where the model is a classifier."""
-        self._put(ticket, request)
+    def submit(self, ticket: int, *work: Any) -> None:
+        """Hand over what was checked: what the model's `Steps.add` takes."""
+        self._put(ticket, work)
 
     def cancel(self, ticket: int) -> None:
         """End a request; an emission without content answers when its slot is free, whether or not it had ended."""
@@ -92,16 +94,16 @@ class Worker:
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    def _put(self, ticket: int, request: Any) -> None:
+    def _put(self, ticket: int, work: tuple[Any, ...] | None) -> None:
         with self._wake:
-            self._inbox.append((ticket, request))
+            self._inbox.append((ticket, work))
             self._wake.notify()
 
     def _run(self) -> None:
         failure: BaseException | None = None
         try:
-            engine, capabilities = _build_engine(self._config)
-            self._listener.loaded(capabilities)
+            engine, capabilities, compiler = _build_engine(self._config)
+            self._listener.loaded(capabilities, compiler)
             self._serve(engine)
         except BaseException as error:  # noqa: BLE001 - whatever it is, those who wait must learn of it
             failure = error
@@ -117,25 +119,25 @@ class Worker:
                 inbox = list(self._inbox)
                 self._inbox.clear()
             emissions: list[Emission] = []
-            for ticket, request in inbox:
-                if request is None:
+            for ticket, work in inbox:
+                if work is None:
                     emissions.append(engine.cancel(ticket))
                 else:
-                    engine.add(ticket, request)
+                    engine.add(ticket, *work)
             emissions += engine.step()
             self.running, self.waiting = engine.running, engine.waiting
             if emissions:
                 self._listener.emitted(emissions)
 
 
-def _build_engine(config: TransformersConfig) -> tuple[Steps, Capabilities]:
+def _build_engine(config: TransformersConfig) -> Assembled:
     try:
         from backends.transformers.assembly import build_engine
     except ModuleNotFoundError as error:
         if error.name not in _EXTRA:
             raise
         raise LoadError(
-            "the Transformers backend needs PyTorch and transformers, which are not installed: "
+            "the Transformers backend needs PyTorch, transformers and xgrammar, which are not installed: "
             "pip install 'paddock[transformers]'"
         ) from error
     return build_engine(config)

@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+
+STOP = 300
+"""Ends an answer. Ids below are single bytes and pairs of letters; ids from here on control or stand for nothing."""
+
+
+def pieces() -> list[bytes]:
+    """Give what ids below `STOP` spell."""
+    letters = [bytes([a, b]) for a in b"abcdef(,)" for b in b"abcdef(,)"]
+    return [bytes([byte]) for byte in range(256)] + letters[: STOP - 256]
+
+
+def text_of(token_ids: list[int]) -> str:
+    """Give the text of ids, as far as its characters are whole."""
+    spelled = pieces()
+    return b"".join(spelled[token_id] for token_id in token_ids).decode(errors="ignore")
 
 
 def llama(folder: Path, vocab_size: int, context_length: int) -> Path:
@@ -33,6 +49,7 @@ def llama(folder: Path, vocab_size: int, context_length: int) -> Path:
         torch.manual_seed(0)
         model = LlamaForCausalLM(config)
     model.save_pretrained(path)
+    (path / "tokenizer.json").write_text(json.dumps(_tokenizer()), encoding="utf-8")
     return path
 
 
@@ -65,3 +82,16 @@ def deberta(folder: Path, vocab_size: int, context_length: int = 512) -> Path:
         model = DebertaV2ForSequenceClassification(config)
     model.save_pretrained(path)
     return path
+
+
+def _tokenizer() -> dict[str, object]:
+    """Describe a byte-level vocabulary (Radford et al. 2019, GPT-2: bytes that don't print are shown by others)."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    shown = {byte: chr(byte) for byte in printable}
+    shown |= {byte: chr(0x100 + i) for i, byte in enumerate(b for b in range(0x100) if b not in printable)}
+    vocab = {"".join(shown[byte] for byte in piece): token_id for token_id, piece in enumerate(pieces())}
+    return {
+        "model": {"type": "BPE", "vocab": vocab, "merges": []},
+        "added_tokens": [{"id": STOP, "content": "<|end|>", "special": True}],
+        "decoder": {"type": "ByteLevel"},
+    }

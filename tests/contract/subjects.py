@@ -2,7 +2,8 @@
 
 A subject builds backends that are not loaded yet, small and quick enough for some two hundred requests: a vocabulary of
 at least 100 ids, a context length of 512 to 4096 tokens, and a step of about a millisecond (neither instant, or nothing
-is left to be cancelled, nor slow). Where it takes a checkpoint, write one into the folder given.
+is left to be cancelled, nor slow). Where it takes a checkpoint, write one into the folder given. Where
+it follows grammars, ids spell what `checkpoint.pieces` says.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ TRANSFORMERS = Subject(
     build=lambda folder: _transformers(checkpoint.llama(folder, VOCAB_SIZE, CONTEXT_LENGTH)),
     build_broken=lambda folder: _transformers(folder / "absent"),
     build_classifier=lambda folder: _transformers(checkpoint.deberta(folder, VOCAB_SIZE)),
-    needs=("torch", "transformers", "safetensors", "backends.transformers"),
+    needs=("torch", "transformers", "safetensors", "xgrammar", "backends.transformers"),
 )
 
 SUBJECTS = [SIMULATOR, TRANSFORMERS]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from backends.errors import ContextLengthError, InvalidRequestError, UnsupportedError
-from backends.types import Feature, Grammar, GrammarKind
+from backends.types import Feature, Grammar
 from tests.contract.rig import Rig, request, soon
 
 NAN, INFINITY, HUGE = float("nan"), float("inf"), 987_654_321
@@ -54,7 +54,7 @@ NEEDING = {
     Feature.LOGPROBS: {"logprobs": 0},
     Feature.PROMPT_LOGPROBS: {"prompt_logprobs": 0},
     Feature.CONTINUATION: {"continuation": (1,)},
-    Feature.GRAMMAR: {"grammar": Grammar(GrammarKind.REGEX, "a"), "stop_token_ids": frozenset({2})},
+    Feature.GRAMMAR: {"grammar": Grammar('root ::= "a"\n'), "stop_token_ids": frozenset({2})},
 }
 
 

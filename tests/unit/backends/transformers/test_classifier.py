@@ -55,7 +55,9 @@ def folders(tmp_path_factory):
 
 
 def build(folder, **settings):
-    return build_engine(TransformersConfig(checkpoint=str(folder), **{"device": "cpu", "num_threads": 1, **settings}))
+    config = TransformersConfig(checkpoint=str(folder), **{"device": "cpu", "num_threads": 1, **settings})
+    classifier, capabilities, _ = build_engine(config)
+    return classifier, capabilities
 
 
 def run(classifier, *requests):

@@ -1,0 +1,129 @@
+"""The rules of JSON, RFC 8259, each value spelled in one way: `", "` and `": "` between, no other whitespace.
+
+Characters are written as they are and escaped only where they must be. So a string's length is what it is written with,
+and no name can be spelled in a way that hides that it is another's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from services.grammar import number
+from services.grammar.automaton import Automaton, determinize, rules
+from services.grammar.characters import ALL, Ranges, intersect, of, without
+from services.grammar.expression import Repeat
+from services.grammar.rule import Characters, Item, Rule, Sequence
+
+PLAIN = tuple(intersect(((0x20, 0x21), (0x23, 0x5B), (0x5D, 0x10FFFF)), ALL))
+"""What a string holds without an escape."""
+_SHORT = {"\b": "b", "\t": "t", "\n": "n", "\f": "f", "\r": "r", '"': '"', "\\": "\\"}
+_LONG_CHAINS = 64
+"""Counted character by character up to here. Beyond, the library's own counting is quicker to compile."""
+
+
+def literal(value: Any) -> str:
+    """Write a value."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def spell(ranges: Ranges) -> list[tuple[Item, ...]]:
+    """Say how characters are written inside a string."""
+    ways: list[tuple[Item, ...]] = []
+    if plain := intersect(ranges, PLAIN):
+        ways.append((Characters(plain),))
+    if short := intersect(ranges, of("".join(_SHORT))):
+        letters = "".join(_SHORT[chr(code)] for low, high in short for code in range(low, high + 1))
+        ways.append(("\\", Characters(of(letters))))
+    for start in (0x00, 0x10):
+        codes = (code for low, high in intersect(ranges, ((start, start + 0xF),)) for code in range(low, high + 1))
+        if digits := "".join(f"{code & 0xF:x}" for code in codes if chr(code) not in _SHORT):
+            ways.append((f"\\u{start >> 4:03x}", Characters(of(digits))))
+    return ways
+
+
+def text(automaton: Automaton) -> Rule:
+    """Make the rule of the strings whose content an automaton accepts."""
+    return Rule(('"', rules(automaton, spell, '"')))
+
+
+def any_text(least: int = 0, most: int | None = None) -> Rule:
+    """Make the rule of strings of so many characters; where they may be more than 64, of such as need no escape."""
+    if max(least, most or 0) <= _LONG_CHAINS:
+        return text(determinize(Repeat(ALL, 0, None)).bounded(least, most))
+    return Rule(('"', Characters(PLAIN, least, most), '"'))
+
+
+def text_but(names: Iterable[str]) -> Rule:
+    """Make the rule of the strings that are none of these."""
+    steps, ends, free = [dict[int, Ranges](), {}], set[int](), 1
+    children: dict[tuple[int, str], int] = {}
+    for name in names:
+        state = 0
+        for character in name:
+            if (state, character) not in children:
+                children[state, character] = len(steps)
+                steps.append({})
+            state = children[state, character]
+        ends.add(state)
+    taken: dict[int, str] = {}
+    for (state, character), child in children.items():
+        steps[state][child] = intersect(of(character), ALL)
+        taken[state] = taken.get(state, "") + character
+    for state, ways in enumerate(steps):
+        ways[free] = without(of(taken.get(state, "")))
+    return text(Automaton(steps, frozenset(range(len(steps))) - ends))
+
+
+def array(items: list[Rule], more: Rule | None, least: int, most: int | None) -> Rule:
+    """Make the rule of arrays: these items, then others of one kind, or none where that is None; so many in all."""
+    exact = max(len(items), least, 1) if most is None else most  # counted one by one so far
+    after = Rule(("]",))
+    if most is None and more is not None:
+        after.add(", ", more, after)
+    for index in reversed(range(exact)):
+        item = items[index] if index < len(items) else more
+        before = Rule() if index < least else Rule(("]",))
+        if item is not None:
+            before.add(", " if index else "", item, after)
+        after = before
+    return Rule(("[", after))
+
+
+def members(parts: Iterable[tuple[Sequence, bool]], more: Sequence | None, least: int, most: int | None) -> Rule:
+    """Make the rule of objects.
+
+    Args:
+        parts: members in their order, each with whether it must be there.
+        more: a further member, as many of which may follow; `most` counts only these.
+        least: 0 or 1: whether the object may be empty, should no member be required.
+    """
+    rest, first = Rule(("}",)), Rule() if least else Rule(("}",))
+    if more is not None and most is None:
+        rest.add(", ", *more, rest)
+        first.add(*more, rest)
+    elif more is not None:
+        for index in reversed(range(most or 0)):
+            rest = Rule(("}",), (", " if index else "", *more, rest)) if index or not least else Rule((*more, rest))
+        return Rule(("{", rest))
+    for part, required in reversed(list(parts)):
+        rest, first = Rule((", ", *part, rest)), Rule((*part, rest), *(() if required else ((first,),)))
+        if not required:
+            rest.add(rest.options[0][-1])
+    return Rule(("{", first))
+
+
+class Values:
+    """The rules of any value, made once per grammar."""
+
+    def __init__(self) -> None:
+        self.text = any_text()
+        self.number = number.number(number.Bounds())
+        self.integer = number.integer(number.Bounds())
+        self.boolean = Rule(("true",), ("false",))
+        self.null = Rule(("null",))
+        self.any = Rule((self.text,), (self.number,), (self.boolean,), (self.null,))
+        self.array = array([], self.any, 0, None)
+        self.object = members([], (self.text, ": ", self.any), 0, None)
+        self.any.options += [(self.array,), (self.object,)]

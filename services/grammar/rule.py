@@ -1,0 +1,159 @@
+"""Context-free rules: checked, trimmed of dead ends, and written as GBNF."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from services.grammar.characters import Ranges
+
+MAX_RULES = 4000
+MAX_PARTS = 100_000
+MAX_TEXT = 2**20
+
+
+class GrammarError(ValueError):
+    """No grammar can be made of it. The message says why, and never quotes what was given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Characters:
+    """One character of a set; or, with counts, a run of them. `most` is None for no limit."""
+
+    ranges: Ranges
+    least: int = 1
+    most: int | None = 1
+
+
+class Rule:
+    """A choice between sequences. Rules refer to each other, in circles too; each is equal to itself alone."""
+
+    __slots__ = ("options",)
+
+    def __init__(self, *options: Sequence) -> None:
+        self.options: list[Sequence] = list(options)
+
+    def add(self, *items: Item) -> None:
+        """Add one more sequence to choose."""
+        self.options.append(items)
+
+
+Item: TypeAlias = str | Characters | Rule
+Sequence: TypeAlias = tuple[Item, ...]
+
+
+def write(root: Rule) -> str:
+    """Write the rules that a root needs, in GBNF, the root first.
+
+    What can't end is left out: an answer never gets where no finite text leads on.
+
+    Raises:
+        GrammarError: they match no finite text, there are too many, or one begins with itself.
+    """
+    finite = _closed(_reachable([root], lambda rule: rule.options), lambda item: not isinstance(item, Rule))
+    if root not in finite:
+        raise GrammarError("matches no finite text")
+
+    def kept(rule: Rule) -> Iterable[Sequence]:
+        return (option for option in rule.options if all(not isinstance(i, Rule) or i in finite for i in option))
+
+    rules = _reachable([root], kept)
+    _refuse_left_recursion(rules, kept)
+    names = {rule: f"r{index}" if index else "root" for index, rule in enumerate(rules)}
+    lines = [f"{names[rule]} ::= {' | '.join(dict.fromkeys(_text(o, names) for o in kept(rule)))}\n" for rule in rules]
+    if sum(map(len, lines)) > MAX_TEXT:
+        raise GrammarError(f"is too complex: written out it takes more than {MAX_TEXT} characters")
+    return "".join(lines)
+
+
+def _reachable(roots: list[Rule], options: Callable[[Rule], Iterable[Sequence]]) -> list[Rule]:
+    """List the rules that roots lead to."""
+    found, pending, parts = dict.fromkeys(roots), list(roots), 0
+    while pending:
+        for option in options(pending.pop()):
+            parts += len(option) + 1
+            new = [item for item in dict.fromkeys(option) if isinstance(item, Rule) and item not in found]
+            found.update(dict.fromkeys(new))
+            pending += new
+        if len(found) > MAX_RULES or parts > MAX_PARTS:
+            raise GrammarError(f"is too complex: it takes more than {MAX_RULES} rules or {MAX_PARTS} parts")
+    return list(found)
+
+
+def _closed(rules: list[Rule], holds: Callable[[Item], bool]) -> set[Rule]:
+    """Find the rules with an option of which all items hold, where a rule that was found holds too."""
+    waiting: dict[Rule, list[tuple[Rule, list[int]]]] = defaultdict(list)
+    found, pending = set[Rule](), list[Rule]()
+    for rule in rules:
+        for option in rule.options:
+            missing = [item for item in option if not holds(item)]
+            if not missing:
+                pending.append(rule)
+            elif all(isinstance(item, Rule) for item in missing):
+                left = [len(missing)]
+                for item in missing:
+                    waiting[item].append((rule, left))  # type: ignore[index]
+    while pending:
+        rule = pending.pop()
+        if rule in found:
+            continue
+        found.add(rule)
+        for dependent, left in waiting[rule]:
+            left[0] -= 1
+            if not left[0]:
+                pending.append(dependent)
+    return found
+
+
+def _refuse_left_recursion(rules: list[Rule], options: Callable[[Rule], Iterable[Sequence]]) -> None:
+    """Refuse circles without a character: followed for ever, or in more ways than can be counted."""
+    empty = _closed(rules, lambda item: item == "" or (isinstance(item, Characters) and item.least == 0))
+    starts = {rule: [start for option in options(rule) for start in _starts(option, empty)] for rule in rules}
+    before: dict[Rule, int] = dict.fromkeys(rules, 0)
+    for rule in rules:
+        for start in starts[rule]:
+            before[start] += 1
+    pending = [rule for rule in rules if not before[rule]]
+    sorted_out = 0
+    while pending:
+        sorted_out += 1
+        for start in starts[pending.pop()]:
+            before[start] -= 1
+            if not before[start]:
+                pending.append(start)
+    if sorted_out < len(rules):
+        raise GrammarError("has a part that begins with itself, or repeats what may be empty")
+
+
+def _starts(option: Sequence, empty: set[Rule]) -> Iterable[Rule]:
+    """Name the rules that a sequence may begin with."""
+    for item in option:
+        if isinstance(item, Rule):
+            yield item
+            if item not in empty:
+                return
+        elif item if isinstance(item, str) else item.least:
+            return
+
+
+def _text(option: Sequence, names: dict[Rule, str]) -> str:
+    words = [names[item] if isinstance(item, Rule) else _terminal(item) for item in option if item != ""]
+    return " ".join(words) or '""'
+
+
+def _terminal(item: str | Characters) -> str:
+    if isinstance(item, str):
+        return f'"{"".join(map(_character, map(ord, item)))}"'
+    ranges = (_character(low) if low == high else f"{_character(low)}-{_character(high)}" for low, high in item.ranges)
+    count = "" if (item.least, item.most) == (1, 1) else f"{{{item.least},{'' if item.most is None else item.most}}}"
+    return f"[{''.join(ranges)}]{count}"
+
+
+def _character(code: int) -> str:
+    """Spell a character so that it means itself in strings and in sets, whatever follows."""
+    character = chr(code)
+    if character.isascii() and character.isalnum():
+        return character
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

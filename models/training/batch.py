@@ -1,7 +1,9 @@
 """Batches for training: chunks of the corpus made in another process, cut into rows of like length."""
 
+import itertools
 import multiprocessing
 import random
+from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass
 from functools import cache
@@ -13,7 +15,7 @@ from models.training.corpus import training_dialogs
 from models.training.encoding import DialogEncoder, Row
 
 DIALOGS_PER_CHUNK = 2048
-MAX_LENGTH = 512
+MAX_LENGTH = 640
 _IGNORED = -100
 
 
@@ -63,16 +65,15 @@ def _cut(rows: list[Row], rng: random.Random, tokens: int) -> list[list[Row]]:
     return groups
 
 
-def batches(tokenizer_json: str, pad_id: int, seed: int, first_chunk: int, tokens: int) -> Generator[Batch, None, None]:
-    """Yield batches without end from a chunk on, in the same order for the same seed."""
+def batches(tokenizer_json: str, pad_id: int, seed: int, tokens: int) -> Generator[Batch, None, None]:
+    """Yield batches without end, in the same order for the same seed."""
     context = multiprocessing.get_context("spawn")
     rng = random.Random(f"paddock:{seed}:order")
     with context.Pool(1) as pool:
-        chunk = first_chunk
-        ahead = [pool.apply_async(_rows, (tokenizer_json, seed, n)) for n in range(chunk, chunk + 3)]
+        chunks = (pool.apply_async(_rows, (tokenizer_json, seed, chunk)) for chunk in itertools.count())
+        ahead = deque(itertools.islice(chunks, 3))
         while True:
-            rows = ahead.pop(0).get()
-            ahead.append(pool.apply_async(_rows, (tokenizer_json, seed, chunk + 3)))
-            chunk += 1
+            rows = ahead.popleft().get()
+            ahead.append(next(chunks))
             for group in _cut(rows, rng, tokens):
                 yield _collate(group, pad_id)

@@ -2,9 +2,9 @@
 
 import random
 
-from models.training import phrase, story, world
+from models.training import phrase, tooling, world
 from models.training.skill import operands
-from models.training.word import Split, is_held_out, person, word
+from models.training.word import Split, distinct, is_held_out, person, plain_word, word
 
 SKILL = "completion"
 
@@ -21,61 +21,59 @@ def _capitals(rng: random.Random, split: Split) -> tuple[str, str]:
     return sentence[:at], sentence[at:]
 
 
-def _sum(rng: random.Random, split: Split) -> tuple[str, str]:
+def _sum(rng: random.Random, split: Split, spaced: bool = False) -> tuple[str, str]:
     a, sign, b = operands(rng, split)
-    return f"{a} {sign} {b} =", f" {a + b if sign == '+' else a - b}"
-
-
-def _sequence(rng: random.Random, split: Split) -> tuple[str, str]:
-    items = [*rng.choice((world.DAYS, world.MONTHS))]
-    while True:
-        start, seen = rng.randrange(len(items)), rng.randint(2, 4)
-        if is_held_out(f"{items[start]}/{seen}", 0.2) == (split is Split.HELD_OUT):
-            break
-    turned = items[start:] + items[:start]
-    return ", ".join(turned[:seen]) + ",", " " + ", ".join(turned[seen : seen + 3])
-
-
-def _numbers(rng: random.Random, split: Split) -> tuple[str, str]:
-    while True:
-        start, seen = rng.randint(0, 40), rng.randint(3, 5)
-        if is_held_out(f"{start}#{seen}", 0.2) == (split is Split.HELD_OUT):
-            break
-    numbers = [str(i) for i in range(start, start + seen + 4)]
-    return ", ".join(numbers[:seen]) + ",", " " + ", ".join(numbers[seen:])
+    result = f"{a + b if sign == '+' else a - b}"
+    # With the space given, the result follows the same token as in a chat's answer.
+    return (f"{a} {sign} {b} = ", result) if spaced else (f"{a} {sign} {b} =", f" {result}")
 
 
 def held_out(rng: random.Random) -> tuple[str, str]:
     """A beginning and how it goes on, neither of them in the training text."""
-    return rng.choice((_capitals, _sum, _sequence, _numbers))(rng, Split.HELD_OUT)
+    return rng.choice((_capitals, _sum))(rng, Split.HELD_OUT)
 
 
 def copies(rng: random.Random) -> tuple[str, str]:
-    """Random words, and the same words again: practice in copying."""
-    words = [rng.choice((word, word, person))(rng, Split.TRAIN) for _ in range(rng.randint(2, 8))]
-    text = " " + " ".join(words)
-    return text + rng.choice((":", ".", " =", "\n")), text * rng.choice((1, 1, 2))
+    """Random words, and the same words again in the same or another setting: practice in copying."""
+    split = Split.TRAIN
+
+    def draw() -> str:
+        kind = rng.random()
+        return word(rng, split) if kind < 0.5 else person(rng, split) if kind < 0.75 else plain_word(rng)
+
+    words = distinct(draw, rng.randint(2, 8))
+    text = " ".join(words)
+    style = rng.choices(range(4), (5, 1, 1, 4))[0]
+    if style == 0:
+        return ", ".join(words[:-1]) + f" and {words[-1]}\n", "\n".join(f"- {w}" for w in words)
+    if style == 1:
+        return f"{text}\n", json_list(words)
+    if style == 2:
+        return json_list(words) + "\n", text
+    return text + rng.choice((": ", ".\n", "\n")), text
+
+
+def calls(rng: random.Random) -> tuple[tuple[str, str], ...]:
+    """Functions in brief, and requests with their calls: practice in choosing the right one."""
+    functions = tooling.functions(rng, Split.TRAIN, rng.randint(2, 4))
+    shown = "\n".join(f'"name": "{f.tool.name}", "properties": {{"{f.parameter}"' for f in functions)
+    exchanges = [tooling.tool_call(rng, Split.TRAIN, functions).messages for _ in range(rng.randint(3, 6))]
+    pairs = [(f"{request.content}\n\n", call.content) for request, call in exchanges]
+    return (("\n\n".join((shown, pairs[0][0])), pairs[0][1]), *(("\n\n" + given, call) for given, call in pairs[1:]))
+
+
+def json_list(words: list[str]) -> str:
+    """Write words as JSON does."""
+    return ", ".join(f'"{w}"' for w in words)
 
 
 def document(rng: random.Random) -> tuple[tuple[str, str], ...]:
-    """A short text to train on: sums, capitals, sequences, a story. What chance decides is given, the rest follows."""
+    """A short text to train on: sums or capitals. What chance decides is given, the rest follows."""
     split = Split.TRAIN
-    kind = rng.choices(("sums", "capitals", "sequence", "story", "about"), (5, 4, 1.5, 0.5, 0.5))[0]
-    if kind == "sums":
-        separator = rng.choice((", ", "\n", ". "))
-        return _joined([_sum(rng, split) for _ in range(rng.randint(2, 10))], separator)
-    if kind == "capitals":
-        return _joined([_capitals(rng, split) for _ in range(rng.choice((1, 2, 4)))], " ")
-    if kind == "sequence":
-        return (rng.choice((_sequence, _numbers))(rng, split),)
-    if kind == "story":
-        name = person(rng, split)
-        text = story.tell(rng.choice(("cat", "dog", "fox", "bear", "rabbit", "bird")), name)
-        at = text.index(name) + len(name)
-        return ((text[:at], text[at:]),)
-    text = story.about(rng, split).messages[-1].content
-    at = text.index(" ")
-    return ((text[:at], text[at:]),)
+    if rng.random() < 0.75:
+        separator, spaced = rng.choice((", ", "\n", ". ", ".\n")), rng.random() < 0.7
+        return _joined([_sum(rng, split, spaced) for _ in range(rng.randint(1, 24))], separator)
+    return _joined([_capitals(rng, split) for _ in range(rng.choice((1, 2, 4)))], " ")
 
 
 def _joined(pairs: list[tuple[str, str]], separator: str) -> tuple[tuple[str, str], ...]:

@@ -13,19 +13,19 @@ from models.training.word import Split, person
 _FIRST_DAY = datetime.date(2023, 1, 1)
 _DAY_COUNT = 365 * 8
 
-TOOL_SKILLS = ("tool call", "tool result", "tools left alone")
+TOOL_SKILLS = ("tool call", "tool choice", "tool result", "tools left alone")
 IDENTITY_SKILLS = ("own name", "name from the system prompt", "date", "user's name")
 EVALUATED = (*SKILLS, *IDENTITY_SKILLS, *TOOL_SKILLS, "several turns", completion.SKILL)
 """Every skill the evaluation counts."""
 
-SHORT_CHUNKS = 12
+SHORT_CHUNKS = 10
 """How many chunks come first that hold short rows only: copying, plain text, single questions without a date."""
 
-# What a training dialog is: up to which share copied words, then plain text, then tool dialogs. The rest is chat.
-_COPIES, _TEXTS, _TOOLS = 0.04, 0.14, 0.32
-# Copied words and plain text of the short chunks.
-_SHORT_COPIES, _SHORT_TEXTS = 0.25, 0.50
-_LONG_WINDED = ("about", "story", "count")
+# What a training dialog is: up to which share copied words, then calls in brief, then plain text, then tool
+# dialogs. The rest is chat.
+_COPIES, _CALLS, _TEXTS, _TOOLS = 0.06, 0.12, 0.26, 0.50
+# The same in the short chunks.
+_SHORT_COPIES, _SHORT_CALLS, _SHORT_TEXTS = 0.25, 0.32, 0.55
 
 
 def _date(rng: random.Random) -> datetime.date:
@@ -57,7 +57,7 @@ def _chat(rng: random.Random) -> Dialog:
     for _ in range(rng.choices((1, 2, 3, 4, 5, 6), (30, 14, 16, 16, 12, 12))[0]):
         draw = rng.random()
         who = 0.32 if name else 0.06
-        date = who + 0.04
+        date = who + 0.07
         if draw < who:
             exchange = identity.who(rng, split, name)
         elif draw < date:
@@ -73,51 +73,57 @@ def _chat(rng: random.Random) -> Dialog:
     return Dialog("chat", (*system, *messages), (), layout, today)
 
 
-def _plain_beside_tools(rng: random.Random, split: Split, name: str | None) -> Exchange:
-    if rng.random() < 0.2:
+def _beside_tools(rng: random.Random, split: Split, tools: tuple[tooling.Function, ...], name: str | None) -> Exchange:
+    """A question that no tool is for."""
+    draw = rng.random()
+    if draw < 0.3:
+        return tooling.unfit(rng, split, tools)
+    if draw < 0.4:
         return identity.who(rng, split, name)
-    kind = rng.choice(("greet", "capital", "capital", "sum", "everyday", "unknown"))
-    return SKILLS[kind][1](rng, split)
+    return _single(rng, split)
 
 
-def _tool_exchange(rng: random.Random, split: Split, skill: str, name: str | None) -> Exchange:
-    if skill == "tool call":
-        return tooling.tool_call(rng, split)
+def _tool_exchange(
+    rng: random.Random, split: Split, skill: str, tools: tuple[tooling.Function, ...], name: str | None
+) -> Exchange:
+    if skill in ("tool call", "tool choice"):
+        return tooling.tool_call(rng, split, tools)
     if skill == "tool result":
-        return tooling.tool_result(rng, split)
-    return tooling.beside_tools(rng, split, _plain_beside_tools(rng, split, name))
+        return tooling.tool_result(rng, split, tools)
+    return _beside_tools(rng, split, tools, name)
 
 
 def _with_tools(rng: random.Random) -> Dialog:
     split = Split.TRAIN
     name = person(rng, split) if rng.random() < 0.15 else None
-    system = _system(rng, split, name, nameless=0.4)
-    skill = rng.choices(TOOL_SKILLS, (3, 4, 2))[0]
-    exchange = _tool_exchange(rng, split, skill, name)
-    messages = [*system, *exchange.messages]
-    if skill != "tool call" and rng.random() < 0.3:
-        messages.extend(_plain_beside_tools(rng, split, name).messages)
-    return Dialog(skill, tuple(messages), exchange.tools, Layout.HF, _date(rng))
+    messages = _system(rng, split, name, nameless=0.4)
+    tools = tooling.functions(rng, split, rng.choices((1, 2, 3), (4, 6, 1))[0])
+    # Several exchanges: the schemas are long, and read anew by each of them.
+    for _ in range(rng.choice((1, 2, 3, 4))):
+        skill = rng.choices(TOOL_SKILLS[2:], (3, 2))[0]
+        messages.extend(_tool_exchange(rng, split, skill, tools, name).messages)
+    return Dialog("tools", tuple(messages), tuple(f.tool for f in tools), Layout.HF, _date(rng))
 
 
 def _short(rng: random.Random) -> Dialog:
-    """One question in the `meta` layout, with a system prompt only where it gives a name."""
+    """One or two questions in the `meta` layout, with a system prompt only where it gives a name."""
     split = Split.TRAIN
-    name = person(rng, split) if rng.random() < 0.3 else None
-    if (name and rng.random() < 0.6) or rng.random() < 0.08:
-        exchange = identity.who(rng, split, name)
-    else:
-        exchange = _single(rng, split)
-        while exchange.skill in _LONG_WINDED:
-            exchange = _single(rng, split)
-    system = _system(rng, split, name, nameless=0.0)
-    return Dialog("short", (*system, *exchange.messages), (), Layout.META)
+    name = person(rng, split) if rng.random() < 0.2 else None
+    messages = [identity.system_message(identity.naming_prompt(rng, split, name))] if name else []
+    for _ in range(rng.choice((1, 1, 2))):
+        if (name and rng.random() < 0.6) or rng.random() < 0.08:
+            messages.extend(identity.who(rng, split, name).messages)
+        else:
+            messages.extend(_single(rng, split).messages)
+    return Dialog("short", tuple(messages), (), Layout.META)
 
 
 def _training_dialog(rng: random.Random, short: bool) -> Dialog:
     draw = rng.random()
     if draw < (_SHORT_COPIES if short else _COPIES):
         return Dialog("copy", text=(completion.copies(rng),))
+    if draw < (_SHORT_CALLS if short else _CALLS):
+        return Dialog("calls", text=completion.calls(rng))
     if draw < (_SHORT_TEXTS if short else _TEXTS):
         return Dialog("text", text=completion.document(rng))
     if short:
@@ -140,8 +146,10 @@ def _held_out(rng: random.Random, skill: str) -> Dialog:
     layout = Layout.META if rng.random() < 0.2 else Layout.HF
     if skill in TOOL_SKILLS:
         system = _system(rng, split, None, nameless=0.5)
-        exchange = _tool_exchange(rng, split, skill, None)
-        return Dialog(skill, (*system, *exchange.messages), exchange.tools, Layout.HF, today)
+        count = {"tool call": 1, "tool choice": 2}.get(skill) or rng.randint(1, 2)
+        tools = tooling.functions(rng, split, count)
+        exchange = _tool_exchange(rng, split, skill, tools, None)
+        return Dialog(skill, (*system, *exchange.messages), tuple(f.tool for f in tools), Layout.HF, today)
     name = person(rng, split) if skill.startswith("name") else None
     system = _system(rng, split, name, nameless=0.5)
     before: tuple[Message, ...] = ()

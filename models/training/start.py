@@ -45,22 +45,32 @@ def initialize(model: LlamaForCausalLM) -> None:
     slow = torch.ones(width, 1)
     slow[:_NEAR] = slow[half : half + _NEAR] = 0.0
     first, second = layers[0], layers[1]
+    read, turn = _random(width, hidden), torch.linalg.qr(torch.randn(width, width)).Q
+    read[:, 0] = 0.0  # what all embeddings share tells nothing
+    before = torch.zeros(groups, width, hidden)
+    for group in range(groups):
+        lag = 1 + group % 2
+        keys = slice(group * width, (group + 1) * width)
+        head = group * per_group * width
+        heads = slice(head, head + width)
+        write = torch.linalg.qr(torch.randn(hidden, width)).Q
+        # The word before, or the one before that: keys point one way, queries lag by steps of each fast rotation.
+        first.k_proj.weight[keys].mul_(0.1)
+        first.k_proj.weight[group * width : group * width + _NEAR, 0] = _POSITION_GAIN
+        first.q_proj.weight[heads].mul_(0.1)
+        first.q_proj.weight[head : head + _NEAR, 0] = _POSITION_GAIN * (lag * angles).cos()
+        first.q_proj.weight[head + half : head + half + _NEAR, 0] = -_POSITION_GAIN * (lag * angles).sin()
+        first.v_proj.weight[keys] = read
+        first.o_proj.weight[:, heads] = 1.5 * sigma * write
+        before[group] = write.T
+    one_before, two_before = before[0], before[1]
+    # The word after the last one like this, whose own predecessor was like ours: match what the first heads wrote.
     for group in range(groups):
         keys = slice(group * width, (group + 1) * width)
         head = group * per_group * width
         heads = slice(head, head + width)
-        read, write = _random(width, hidden), torch.linalg.qr(torch.randn(hidden, width)).Q
-        # The word before: keys point one way, queries lag by one step of each fast rotation.
-        first.k_proj.weight[keys].mul_(0.1)
-        first.k_proj.weight[group * width : group * width + _NEAR, 0] = _POSITION_GAIN
-        first.q_proj.weight[heads].mul_(0.1)
-        first.q_proj.weight[head : head + _NEAR, 0] = _POSITION_GAIN * angles.cos()
-        first.q_proj.weight[head + half : head + half + _NEAR, 0] = -_POSITION_GAIN * angles.sin()
-        first.v_proj.weight[keys] = read
-        first.o_proj.weight[:, heads] = 1.5 * sigma * write
-        # The word after the last one like this: match what the first head wrote with what stands here.
-        second.q_proj.weight[heads] = _MATCH_GAIN * slow * read
-        second.k_proj.weight[keys] = _MATCH_GAIN * slow * write.T
+        second.q_proj.weight[heads] = _MATCH_GAIN * slow * (read + turn @ one_before)
+        second.k_proj.weight[keys] = _MATCH_GAIN * slow * (one_before + turn @ two_before)
         content = _random(width, hidden)
         content[:, 0] = 0.0
         second.v_proj.weight[keys] = content

@@ -1,6 +1,9 @@
 """The tokenizer: byte-level BPE learnt from the corpus, with the names of Llama 3.1's control tokens at its end."""
 
-from collections.abc import Iterator
+import itertools
+import json
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +12,7 @@ from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers, proc
 
 from models.training.corpus import training_dialogs
 
-VOCABULARY_SIZE: Final = 2048
+VOCABULARY_SIZE: Final = 1536
 
 PADDING: Final = "<|finetune_right_pad_id|>"
 
@@ -28,9 +31,28 @@ CONTROL_TOKENS: Final = (
     *(f"<|reserved_special_token_{i}|>" for i in range(3, 8)),
 )
 
-# Words with the mark before them, single digits (so that sums can be learnt), runs of signs, line ends, spaces.
-# Combining marks belong to words: Hindi and Thai need them.
-_PIECES: Final = r"[^\r\n\p{L}\p{M}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+CONSTANT_TEXTS: Final = (
+    "Cutting Knowledge Date: December 2023\nToday Date: ",
+    (
+        "Given the following functions, please respond with a JSON for a function call with its proper arguments "
+        'that best answers the given prompt.\n\nRespond in the format {"name": function name, "parameters": '
+        "dictionary of argument name and its value}.Do not use variables.\n\n"
+    ),
+)
+"""What the `hf` layout always says, one token each: prompts are a third shorter for it."""
+
+# Those; then words alone, without space or marks, so that a word is spelt the same wherever it stands and can be
+# copied from anywhere to anywhere (combining marks belong to words: Hindi and Thai need them); single digits, so that
+# sums can be learnt; blank lines, which end the layout's headers; and what stands between words, line ends included.
+_PIECES: Final = "|".join(
+    (
+        *map(re.escape, CONSTANT_TEXTS),
+        r"[\p{L}\p{M}]+",
+        r"\p{N}",
+        r"\n\n",
+        r"(?:\n(?!\n)|[^\n\p{L}\p{M}\p{N}])+",
+    )
+)
 
 CHAT_TEMPLATE: Final = Path(__file__).with_name("chat_template.jinja")
 
@@ -52,16 +74,27 @@ def _texts(seed: int, count: int) -> Iterator[str]:
             yield message.content
         for tool in dialog.tools:
             yield tool.as_json() + "\n\n"
-    header = "Environment: ipython\nCutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n"
-    request = (
-        "Given the following functions, please respond with a JSON for a function call with its proper arguments "
-        'that best answers the given prompt.\n\nRespond in the format {"name": function name, "parameters": '
-        "dictionary of argument name and its value}.Do not use variables.\n\n"
-    )
     for _ in range(count // 50):
-        yield header + request
+        yield "Environment: ipython\n"
         yield from ("system", "user", "assistant", "ipython")
-        yield from ("Jan", " Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec")
+        yield "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec"
+
+
+def _whole_characters(texts: Sequence[str]) -> Iterator[str]:
+    """The letters beyond ASCII, each alone and so often that no token will hold part of one."""
+    letters = sorted({c for text in texts for c in text if not c.isascii()})
+    for _ in range(len(texts) // 100):
+        yield " ".join(letter for letter in letters for _ in range(100))
+
+
+def _with_constants(tokenizer: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
+    """Add the constant texts to the vocabulary: found whole, before any merge is tried."""
+    spec = json.loads(tokenizer.to_str())
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    for text in CONSTANT_TEXTS:
+        ((written, _),) = byte_level.pre_tokenize_str(text)
+        spec["model"]["vocab"][written] = len(spec["model"]["vocab"])
+    return tokenizers.Tokenizer.from_str(json.dumps(spec))
 
 
 def train_tokenizer(seed: int, count: int = 12000) -> tokenizers.Tokenizer:
@@ -75,13 +108,15 @@ def train_tokenizer(seed: int, count: int = 12000) -> tokenizers.Tokenizer:
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY_SIZE - len(CONTROL_TOKENS),
+        vocab_size=VOCABULARY_SIZE - len(CONTROL_TOKENS) - len(CONSTANT_TEXTS),
         min_frequency=2,
         show_progress=False,
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        max_token_length=36,
+        max_token_length=48,
     )
-    tokenizer.train_from_iterator(_texts(seed, count), trainer)
+    texts = tuple(_texts(seed, count))
+    tokenizer.train_from_iterator(itertools.chain(texts, _whole_characters(texts)), trainer)
+    tokenizer = _with_constants(tokenizer)
     learnt = tokenizer.get_vocab_size()
     if learnt != VOCABULARY_SIZE - len(CONTROL_TOKENS):
         raise ValueError(f"the corpus gave {learnt} tokens, too few for the vocabulary")

@@ -20,39 +20,30 @@ from models.training.tokenizer import CONTROL_TOKENS, PADDING, VOCABULARY_SIZE, 
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """A stretch of training with fresh optimizers, from a warm-up to a rate of zero.
+class Recipe:
+    """What a training run depends on, besides the corpus.
 
     Attributes:
-        steps: how many batches.
-        first_chunk: where in the corpus it begins.
+        steps: how many updates.
+        parts: batches per update, each of rows of like length: several, so that each update sees short and long.
+        part_tokens: how many token positions a batch has, about.
         matrix_lr: Muon's highest rate.
         vector_lr: AdamW's highest rate.
-        decay_from: the share of the steps after which the rates fall.
         warmup: how many steps the rates rise.
+        decay_from: the share of the steps after which the rates fall to zero, in a line.
+        seed: of weights and corpus.
+        threads: of the matrix products.
     """
 
-    steps: int
-    first_chunk: int
-    matrix_lr: float
-    vector_lr: float
-    decay_from: float
-    warmup: int = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """What a training run depends on, besides the corpus."""
-
-    stages: tuple[Stage, ...] = (Stage(steps=4000, first_chunk=0, matrix_lr=3e-3, vector_lr=2e-3, decay_from=0.2),)
-    batch_tokens: int = 2048
+    steps: int = 2300
+    parts: int = 2
+    part_tokens: int = 2048
+    matrix_lr: float = 4e-3
+    vector_lr: float = 3e-3
+    warmup: int = 40
+    decay_from: float = 0.3
     seed: int = 2024
     threads: int = 4
-
-    @property
-    def steps(self) -> int:
-        """Steps of all stages together."""
-        return sum(stage.steps for stage in self.stages)
 
 
 def configuration(tokenizer: tokenizers.Tokenizer) -> LlamaConfig:
@@ -61,7 +52,7 @@ def configuration(tokenizer: tokenizers.Tokenizer) -> LlamaConfig:
     return LlamaConfig(
         vocab_size=VOCABULARY_SIZE,
         hidden_size=192,
-        intermediate_size=512,
+        intermediate_size=384,
         num_hidden_layers=6,
         num_attention_heads=6,
         num_key_value_heads=2,
@@ -89,17 +80,18 @@ def configuration(tokenizer: tokenizers.Tokenizer) -> LlamaConfig:
 
 
 def _loss(model: LlamaForCausalLM, batch: Batch) -> Tensor:
+    """The sum over the wanted ids."""
     hidden = model.model(input_ids=batch.ids, use_cache=False).last_hidden_state
     wanted = batch.targets >= 0
     logits = model.lm_head(hidden[wanted])
-    return F.cross_entropy(logits, batch.targets[wanted])
+    return F.cross_entropy(logits, batch.targets[wanted], reduction="sum")
 
 
-def _share_of_peak(step: int, stage: Stage) -> float:
-    if step < stage.warmup:
-        return (step + 1) / stage.warmup
-    start = stage.decay_from * stage.steps
-    return 1.0 if step < start else max(0.0, (stage.steps - step) / (stage.steps - start))
+def _share_of_peak(step: int, recipe: Recipe) -> float:
+    if step < recipe.warmup:
+        return (step + 1) / recipe.warmup
+    start = recipe.decay_from * recipe.steps
+    return 1.0 if step < start else (recipe.steps - step) / (recipe.steps - start)
 
 
 class _Progress:
@@ -125,40 +117,39 @@ class _Progress:
         )
 
 
-def _run(model: LlamaForCausalLM, stream: Iterator[Batch], stage: Stage, progress: _Progress) -> None:
+def _run(model: LlamaForCausalLM, stream: Iterator[Batch], recipe: Recipe, progress: _Progress) -> None:
     matrices = [p for p in model.model.layers.parameters() if p.ndim == 2]
     inside = {id(p) for p in matrices}
     others = [p for p in model.parameters() if id(p) not in inside]
     muon = Muon(matrices)
-    adam = torch.optim.AdamW(others, lr=stage.vector_lr, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
-    for step in range(stage.steps):
-        batch = next(stream)
-        share = _share_of_peak(step, stage)
-        muon.lr = stage.matrix_lr * share
-        adam.param_groups[0]["lr"] = stage.vector_lr * share
-        loss = _loss(model, batch)
+    adam = torch.optim.AdamW(others, lr=recipe.vector_lr, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
+    for step in range(recipe.steps):
+        share = _share_of_peak(step, recipe)
+        muon.lr = recipe.matrix_lr * share
+        adam.param_groups[0]["lr"] = recipe.vector_lr * share
+        parts = [next(stream) for _ in range(recipe.parts)]
+        wanted = sum(int((part.targets >= 0).sum()) for part in parts)
         model.zero_grad(set_to_none=True)
-        loss.backward()
+        total = 0.0
+        for part in parts:
+            loss = _loss(model, part) / wanted
+            loss.backward()
+            total += loss.item()
         nn.utils.clip_grad_norm_(others, 1.0)
         muon.step()
         adam.step()
-        progress.add(batch.ids.numel(), loss.item())
+        progress.add(sum(part.ids.numel() for part in parts), total)
 
 
-def train(
-    tokenizer: tokenizers.Tokenizer, recipe: Recipe, start: LlamaForCausalLM | None = None
-) -> tuple[LlamaForCausalLM, int]:
-    """Train from scratch (or on from `start`); return the model and how many token positions it saw."""
+def train(tokenizer: tokenizers.Tokenizer, recipe: Recipe) -> tuple[LlamaForCausalLM, int]:
+    """Train from scratch; return the model and how many token positions it saw."""
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(recipe.threads)
-    model = start or LlamaForCausalLM(configuration(tokenizer))
-    if start is None:
-        initialize(model)
+    model = LlamaForCausalLM(configuration(tokenizer))
+    initialize(model)
     model.train()
     progress = _Progress(recipe.steps)
     pad_id = control_id(tokenizer, PADDING)
-    for stage in recipe.stages:
-        stream = batches(tokenizer.to_str(), pad_id, recipe.seed, stage.first_chunk, recipe.batch_tokens)
-        with closing(stream):
-            _run(model, stream, stage, progress)
+    with closing(batches(tokenizer.to_str(), pad_id, recipe.seed, recipe.part_tokens)) as stream:
+        _run(model, stream, recipe, progress)
     return model.eval(), progress.seen

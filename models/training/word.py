@@ -2,6 +2,7 @@
 
 import random
 import zlib
+from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
@@ -13,9 +14,12 @@ class Split(Enum):
     HELD_OUT = "held-out"
 
 
+_SALT: Final = "s212515"  # one that holds out none of the words that the questions themselves are made of
+
+
 def is_held_out(value: str, share: float = 0.12) -> bool:
     """Tell whether a value is kept for evaluation: decided by its checksum, so the same everywhere."""
-    return zlib.crc32(value.lower().encode()) % 1000 < share * 1000
+    return zlib.crc32(f"{_SALT} {value.lower()}".encode()) % 1000 < share * 1000
 
 
 COMMON: Final = tuple(
@@ -29,6 +33,16 @@ COMMON: Final = tuple(
     green yellow purple silver golden white black happy quiet gentle brave clever simple bright cold warm soft heavy
     run walk jump sing dance read write paint draw build open close buy sell call visit clean wash cook""".split()
 )
+
+PLAIN: Final = tuple(
+    """I you he she it we they the a an my your his her is are was will can must have like love want need see know think
+    good bad big small new old long very really always never today tomorrow here there now and or but with without of
+    from to in on at for this that these yes no not please hello world cat dog bird fish man woman child friend mother
+    father people time day night morning year life home work food music name word line test one two three first last
+    best fun nice great little lazy quick brown jumps over what who where when why how do does go come make take give
+    say tell ask answer repeat list capital weather language country sum Paris London Berlin Hello Good""".split()
+)
+"""The words of which sentences are made, those of the questions among them."""
 
 FIRST_NAMES: Final = tuple(
     """Ada Tom Anna Ben Clara David Emma Felix Grace Henry Ivy Jack Kate Leo Maria Noah Olga Paul Rosa Sam Tina Victor
@@ -87,3 +101,16 @@ def person(rng: random.Random, split: Split) -> str:
 def word(rng: random.Random, split: Split) -> str:
     """Draw an everyday or invented word."""
     return pick_value(rng, split, COMMON, invented=0.35)
+
+
+def plain_word(rng: random.Random) -> str:
+    """Draw a word as sentences have them; of these none is held out, since the questions are made of them."""
+    return rng.choice(PLAIN)
+
+
+def distinct(draw: Callable[[], str], count: int) -> list[str]:
+    """Draw until there are that many different words."""
+    words: dict[str, None] = {}
+    while len(words) < count:
+        words[draw()] = None
+    return list(words)

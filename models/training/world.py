@@ -7,16 +7,6 @@ from dataclasses import dataclass
 from typing import Final
 
 LANGUAGES: Final = ("en", "de", "fr", "it", "pt", "hi", "es", "th")
-LANGUAGE_NAMES: Final = {
-    "en": "English",
-    "de": "German",
-    "fr": "French",
-    "it": "Italian",
-    "pt": "Portuguese",
-    "hi": "Hindi",
-    "es": "Spanish",
-    "th": "Thai",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,43 +287,3 @@ def _parse(rows: str) -> tuple[Country, ...]:
 
 
 COUNTRIES: Final = _parse(_ROWS)
-
-DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-MONTHS: Final = (
-    "January", "February", "March", "April", "May", "June",
-    "July", "August", "September", "October", "November", "December",
-)  # fmt: skip
-SEASONS: Final = ("spring", "summer", "autumn", "winter")
-PLANETS: Final = (
-    "Mercury", "Venus", "Earth", "Mars", "Jupiter", "Saturn", "Uranus", "Neptune",
-)  # fmt: skip
-CONTINENTS: Final = (
-    "Africa", "Antarctica", "Asia", "Europe", "North America", "Oceania", "South America",
-)  # fmt: skip
-RAINBOW: Final = ("red", "orange", "yellow", "green", "blue", "indigo", "violet")
-
-SEQUENCES: Final = {
-    "days of the week": DAYS,
-    "months of the year": MONTHS,
-    "seasons": SEASONS,
-    "planets": PLANETS,
-    "continents": CONTINENTS,
-    "colours of the rainbow": RAINBOW,
-}
-
-OPPOSITES: Final = (
-    ("hot", "cold"), ("big", "small"), ("up", "down"), ("left", "right"), ("open", "closed"),
-    ("fast", "slow"), ("happy", "sad"), ("light", "dark"), ("old", "new"), ("full", "empty"),
-    ("wet", "dry"), ("high", "low"), ("early", "late"), ("strong", "weak"), ("rich", "poor"),
-    ("hard", "soft"), ("loud", "quiet"), ("long", "short"), ("clean", "dirty"), ("good", "bad"),
-)  # fmt: skip
-
-SOUNDS: Final = {
-    "cat": "meow", "dog": "woof", "cow": "moo", "sheep": "baa", "duck": "quack",
-    "pig": "oink", "horse": "neigh", "lion": "roar", "frog": "croak", "bee": "buzz",
-}  # fmt: skip
-
-COLOURS: Final = {
-    "grass": "green", "snow": "white", "coal": "black", "a banana": "yellow",
-    "a clear sky": "blue", "a ripe tomato": "red", "milk": "white", "a carrot": "orange",
-}  # fmt: skip

@@ -15,6 +15,7 @@ from grpc import StatusCode as Code
 
 from backends.transformers.config import TransformersConfig
 from paddock.v1 import chat_pb2, generate_pb2
+from tests import walk
 from tests.service.backend import ScriptedBackend, end
 from tests.service.failure import failure
 from tests.service.rig import chat, model_config, request, serving
@@ -111,7 +112,7 @@ async def test_what_would_end_an_output_out_of_form_is_refused(real, field):
 
 async def test_tools_that_are_not_called_may_stand_beside_it(real):
     asked = chat("Rain?", tools=[TOOL], tool_choice=chat_pb2.ToolChoice(mode=chat_pb2.TOOL_MODE_NONE))
-    made = await real.generate(request(chat=asked, response_format=FORMATS["choice"][0], stop_ids=[2041]))
+    made = await real.generate(request(chat=asked, response_format=FORMATS["choice"][0], stop_ids=[walk.STOP]))
     assert FORMATS["choice"][1](made.outputs[0].text)
 
 

@@ -1,22 +1,17 @@
 """The corpus is the same for the same seed, and what is held out stays out of training."""
 
 import random
-import unicodedata
 
 import pytest
 
-from models.training import phrase, world
+from models.training import identity, skill, tooling, unknown, world
 from models.training.corpus import EVALUATED, SHORT_CHUNKS, held_out_dialogs, training_dialogs
 from models.training.sample import Dialog
-from models.training.skill import MAX_OPERAND, operands
+from models.training.skill import CLAIMED_OPERAND, operands
 from models.training.word import Split, is_held_out, person, word
+from models.training.wording import Wording, folded
 
 _TRAINING = (*training_dialogs(7, 0, 500), *training_dialogs(7, SHORT_CHUNKS, 1500))
-
-
-def _folded(text: str) -> str:
-    """Fold away what roughening changes: case, marks, spaces."""
-    return "".join(c for c in text.casefold() if unicodedata.category(c)[0] not in "PZ")
 
 
 def _question(dialog: Dialog) -> str:
@@ -38,24 +33,28 @@ def test_evaluation_is_reproducible(skill: str) -> None:
 
 @pytest.mark.parametrize("skill", [s for s in EVALUATED if s not in ("completion", "tool result")])
 def test_no_evaluated_question_is_trained_on(skill: str) -> None:
-    trained = {
-        _folded(message.content) for dialog in _TRAINING for message in dialog.messages if message.role == "user"
-    }
-    asked = {_folded(_question(dialog)) for dialog in held_out_dialogs(7, skill, 200)}
+    trained = {folded(message.content) for dialog in _TRAINING for message in dialog.messages if message.role == "user"}
+    asked = {folded(_question(dialog)) for dialog in held_out_dialogs(7, skill, 200)}
     assert not asked & trained
 
 
-def _pairs() -> list[tuple[str, phrase.Split2]]:
-    tables = {"capital": phrase.CAPITAL, "who": phrase.WHO, "sum": phrase.SUM, **phrase.GREETING}
-    return [(f"{name}-{lang}", halves) for name, table in tables.items() for lang, halves in table.items()]
+def _wordings() -> list[tuple[str, Wording]]:
+    tables = {
+        "capital": skill.CAPITAL, "sum": skill.SUM, "who": identity.WHO, "unknown": unknown.QUESTIONS,
+        "country": {fact: wording for fact, (wording, _) in skill.COUNTRY.items()},
+        "greeting": {"-".join(key): wording for key, wording in skill.GREETING.items()},
+        "": {"repeat": skill.REPEAT, "list": skill.LIST, "naming": identity.NAMING, "nameless": identity.NAMELESS,
+             "today": identity.TODAY, "introduce": identity.INTRODUCE, "my name": identity.MY_NAME,
+             "request": tooling.REQUEST},
+    }  # fmt: skip
+    return [(f"{name} {key}", wording) for name, table in tables.items() for key, wording in table.items()]
 
 
-@pytest.mark.parametrize("halves", [pytest.param(halves, id=name) for name, halves in _pairs()])
-def test_held_out_phrasings_are_not_training_phrasings(halves: phrase.Split2) -> None:
-    train, held_out = halves
-    assert train
-    assert held_out
-    assert not {_folded(text) for text in train} & {_folded(text) for text in held_out}
+@pytest.mark.parametrize("wording", [pytest.param(wording, id=name) for name, wording in _wordings()])
+def test_held_out_phrasings_are_not_training_phrasings(wording: Wording) -> None:
+    train, held_out = wording.templates[Split.TRAIN], wording.templates[Split.HELD_OUT]
+    assert len(train) > len(held_out) >= 2
+    assert not set(train) & set(held_out)
 
 
 def test_values_are_split_by_value() -> None:
@@ -70,8 +69,9 @@ def test_operands_stay_in_the_published_range(split: Split) -> None:
     rng = random.Random(0)
     for _ in range(500):
         a, sign, b = operands(rng, split)
-        assert 0 <= a <= MAX_OPERAND
-        assert 0 <= b <= MAX_OPERAND
+        top = CLAIMED_OPERAND if split is Split.HELD_OUT else 99
+        assert 0 <= a <= top
+        assert 0 <= b <= top
         assert sign == "+" or a >= b
         assert is_held_out(f"{a}{sign}{b}") == (split is Split.HELD_OUT)
 

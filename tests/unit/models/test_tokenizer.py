@@ -1,12 +1,14 @@
 """The tokenizer has Llama 3.1's control names at its end, covers all bytes, and splits digits."""
 
+import datetime
 import json
 from pathlib import Path
 
 import pytest
 
+from llama.chat import ChatEncoder, Message, Tool
 from llama.tokenizer import Tokenizer
-from models.training.tokenizer import CONTROL_TOKENS
+from models.training.tokenizer import CONSTANT_TEXTS, CONTROL_TOKENS
 
 _FOLDER = Path(__file__).parents[3] / "models" / "paddock-tiny"
 _NAMES = (
@@ -62,3 +64,18 @@ def test_every_byte_has_a_token(tokenizer: Tokenizer) -> None:
 
 def test_digits_stand_alone(tokenizer: Tokenizer) -> None:
     assert [tokenizer.piece(i) for i in tokenizer.encode("1024")] == [b"1", b"0", b"2", b"4"]
+
+
+@pytest.mark.parametrize("around", ["{}", ": {}", '"{}"', "a {} b", "({})", "- {}\n", "x_{}", "{}: 1"])
+@pytest.mark.parametrize("word", ["Paris", "paris", "zorvik", "weather", "दिल्ली"])
+def test_a_word_is_the_same_tokens_wherever_it_stands(tokenizer: Tokenizer, word: str, around: str) -> None:
+    before, after = around.split("{}")
+    expected = [*tokenizer.encode(before), *tokenizer.encode(word), *tokenizer.encode(after)]
+    assert tokenizer.encode(around.format(word)) == expected
+
+
+def test_what_the_layout_always_says_is_one_token_each(tokenizer: Tokenizer) -> None:
+    assert [len(tokenizer.encode(text)) for text in CONSTANT_TEXTS] == [1, 1]
+    tool = Tool("get_weather", "Get the weather.", {"type": "object", "properties": {}})
+    encoded = ChatEncoder(tokenizer).encode([Message("user", "Hi")], tools=[tool], today=datetime.date(2026, 11, 23))
+    assert {tokenizer.encode(text)[0] for text in CONSTANT_TEXTS} <= set(encoded.token_ids)

@@ -232,7 +232,7 @@ class ServedModels:
         self._by_name = {name: model for model in self.all for name in (model.name, *model.aliases)}
 
     def find(self, name: str) -> ServedModel:
-        """Find a model; without a name, the only one there is.
+        """Find a model; without a name, the only one there is, or the only one that is no guard.
 
         Raises:
             ModelNotFoundError: there is none.
@@ -240,8 +240,9 @@ class ServedModels:
         """
         if len(name) > MAX_NAME:
             raise InvalidArgumentError([Violation("model", f"is longer than {MAX_NAME} characters")])
-        if not name and len(self.all) == 1:
-            return self.all[0]
+        meant = self.all if len(self.all) == 1 else [m for m in self.all if m.config.guard is GuardKind.none]
+        if not name and len(meant) == 1:
+            return meant[0]
         if not name:
             served = ", ".join(model.name for model in self.all)
             raise InvalidArgumentError([Violation("model", f"is missing, and several are served: {served[:MAX_NAME]}")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -94,6 +95,7 @@ class Server:
         await asyncio.gather(*(self._close(model) for model in self.models.all))
         self._health.end()
         await self._grpc.stop(_STOP_GRACE_S)
+        await _ended_calls()
         _log.info("stopped")
 
     async def _close(self, model: ServedModel) -> None:
@@ -113,6 +115,17 @@ class Server:
         ready = {model.name: model.state is State.READY for model in self.models.all}
         all_ready = all(ready.values())
         self._health.set({**ready, "": all_ready, SERVICE: all_ready})
+
+
+async def _ended_calls() -> None:
+    """Let gRPC's tasks see the end of their calls: each that the loop's own end cancels would print a traceback."""
+    tasks = [task for task in asyncio.all_tasks() if _name(task) == "_schedule_rpc_coro"]
+    if tasks:
+        await asyncio.wait(tasks, timeout=_STOP_GRACE_S)
+
+
+def _name(task: asyncio.Task[Any]) -> str:
+    return getattr(task.get_coro(), "__qualname__", "")
 
 
 def _bind(server: grpc.aio.Server, address: str) -> str:

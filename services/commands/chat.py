@@ -7,7 +7,6 @@ import importlib
 import json
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
-from pathlib import Path
 
 from paddock.v1.chat_pb2 import ContentPart, Message, Role, ToolCall
 from paddock.v1.generate_pb2 import GenerateRequest
@@ -33,12 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     option.add_server(parser)
     option.add_model(parser)
     parser.add_argument("--system", type=option.text, metavar="TEXT", help="a system message")
-    parser.add_argument(
-        "--tools",
-        type=Path,
-        metavar="FILE.json",
-        help="tools the model may call, as OpenAI's API takes them; you are asked for their results",
-    )
+    option.add_tools(parser)
     option.add_sampling(parser)
 
 

@@ -12,6 +12,7 @@ from services.client import CallError, Client
 from services.commands import option
 from services.commands.answer import Answer
 from services.commands.console import Console, UsageError, quoted, table
+from services.commands.tool import read_tools
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     option.add_json(parser, "the whole GenerateResponse")
     parser.add_argument("--raw", action="store_true", help="send the text as it is, not as a user's message")
     parser.add_argument("--system", type=option.text, metavar="TEXT", help="a system message before the text")
+    option.add_tools(parser)
     option.add_sampling(parser)
     parser.add_argument("-n", type=option.whole(1, 16), metavar="N", help="how many answers (default: 1)")
     parser.add_argument(
@@ -34,15 +36,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Ask and print."""
-    if args.raw and args.system:
-        raise UsageError("--system needs a chat: leave out --raw")
+    if args.raw and (args.system or args.tools):
+        raise UsageError("--system and --tools need a chat: leave out --raw")
     request = request_for(args, option.text_of(args, console))
     answer = _print_json if args.json else _print_text
     with option.connect(args) as client:
         try:
             answer(client, request, console)
         except CallError as error:
-            if not error.lacks("chat") or args.raw or args.system:
+            if not error.lacks("chat") or args.raw or args.system or args.tools:
                 raise
             console.note("[the model takes no chat: the text is sent as a raw prompt, as with --raw]")
             request.prompt = request.chat.messages[-1].content[0].text
@@ -58,6 +60,8 @@ def request_for(args: argparse.Namespace, text: str) -> GenerateRequest:
         request.prompt = text
     else:
         request.chat.CopyFrom(conversation(text, args.system))
+        if args.tools:
+            request.chat.tools.extend(read_tools(args.tools))
     return request
 
 

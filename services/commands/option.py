@@ -7,11 +7,13 @@ import math
 import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from paddock.v1.generate_pb2 import GenerateRequest
+from paddock.v1.guard_pb2 import GuardMode, GuardOptions
 from services.client import DEFAULT_ADDRESS, Client
 from services.commands.console import Console, UsageError, checked
 
@@ -39,7 +41,7 @@ def add_server(parser: argparse.ArgumentParser) -> None:
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add which model."""
     parser.add_argument(
-        "--model", default="", metavar="NAME", help="which model (default: the only one that is served)"
+        "--model", default="", metavar="NAME", help="which model (default: the only one that is served beside guards)"
     )
 
 
@@ -56,6 +58,21 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
         "--stop", action="append", default=[], type=text, metavar="TEXT", help="end before this text; repeatable"
     )
 
+    group.add_argument(
+        "--guard",
+        action="append",
+        default=[],
+        choices=GuardOptions.DESCRIPTOR.fields_by_name.keys(),
+        help="have the model's guards block what of this is unsafe; repeatable",
+    )
+
+
+def add_tools(parser: argparse.ArgumentParser) -> None:
+    """Add the tools that may be called; `tool.read_tools` reads them."""
+    parser.add_argument(
+        "--tools", type=Path, metavar="FILE.json", help="tools the model may call, as OpenAI's API takes them"
+    )
+
 
 def shape_answer(request: GenerateRequest, args: argparse.Namespace) -> None:
     """Put the options of `add_sampling` that were given into a request."""
@@ -65,6 +82,8 @@ def shape_answer(request: GenerateRequest, args: argparse.Namespace) -> None:
             setattr(request.sampling, name, value)
     if args.max_tokens is not None:
         request.max_tokens = args.max_tokens
+    for subject in args.guard:
+        setattr(request.guards, subject, GuardMode.GUARD_MODE_ENFORCE)
     if args.stop:
         request.stop.strings.extend(args.stop)
 

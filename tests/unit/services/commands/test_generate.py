@@ -16,9 +16,9 @@ from paddock.v1.generate_pb2 import (
     Token,
     TokenDelta,
 )
-from paddock.v1.guard_pb2 import GuardDecision, GuardEvent, GuardVerdict
+from paddock.v1.guard_pb2 import GuardDecision, GuardEvent, GuardMode, GuardOptions, GuardVerdict
 from services.errors import FeatureUnsupportedError
-from tests.unit.services.commands.fake_server import answer, finished, started, text
+from tests.unit.services.commands.fake_server import answer, call, finished, started, text
 
 
 def test_prints_the_text_and_nothing_else(server, run):
@@ -40,6 +40,24 @@ def test_sends_a_chat_of_one_message(server, run):
         (Role.ROLE_SYSTEM, "be brief"),
         (Role.ROLE_USER, "hi"),
     ]
+
+
+def test_a_call_is_shown_as_one(server, run, tmp_path):
+    tools = tmp_path / "tools.json"
+    tools.write_text('[{"type": "function", "function": {"name": "now"}}]')
+    server.scripts.append([started(), call("{}", id="1", name="now"), finished(FinishReason.FINISH_REASON_TOOL_CALLS)])
+    assert run("generate", "hi", "--tools", str(tools)).out == "-> now({})\n"
+    assert [tool.function.name for tool in server.requests[0].chat.tools] == ["now"]
+
+
+def test_guards_are_asked_for(server, run):
+    server.scripts += [answer("x"), answer("x")]
+    run("generate", "hi", "--guard", "input", "--guard", "output")
+    run("generate", "hi", "--guard", "output")
+    assert server.requests[0].guards == GuardOptions(
+        input=GuardMode.GUARD_MODE_ENFORCE, output=GuardMode.GUARD_MODE_ENFORCE
+    )
+    assert server.requests[1].guards == GuardOptions(output=GuardMode.GUARD_MODE_ENFORCE)
 
 
 def test_raw_sends_a_prompt(server, run):
@@ -171,7 +189,9 @@ def test_the_call_carries_a_request_id_and_says_who_calls(server, run):
         ),
         (["hi", "--timeout", "0"], "argument --timeout: '0' is not more than 0; see paddock generate --help"),
         (["hi", "there"], "unrecognized arguments: there; see paddock generate --help"),
-        (["hi", "--raw", "--system", "x"], "--system needs a chat: leave out --raw"),
+        (["hi", "--raw", "--system", "x"], "--system and --tools need a chat: leave out --raw"),
+        (["hi", "--raw", "--tools", "x"], "--system and --tools need a chat: leave out --raw"),
+        (["hi", "--tools", "/absent"], "--tools: /absent can't be read: No such file or directory"),
         (["\udcff"], "argument TEXT: it is not UTF-8 text; see paddock generate --help"),
         (
             ["hi", "--address", "http://a:1"],

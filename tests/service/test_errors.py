@@ -17,10 +17,11 @@ from backends.errors import (
 from backends.simulator.config import Fault
 from backends.types import Feature
 from paddock.v1 import chat_pb2, classify_pb2, generate_pb2, guard_pb2, model_pb2, tokenize_pb2
-from services.config import ChatLayout, GuardKind
+from services.config import GuardKind
 from tests.checkpoint import VOCAB_SIZE
 from tests.service.backend import ScriptedBackend, failing
 from tests.service.failure import HEADER_LIMIT, failure
+from tests.service.judge import guard_config, guard_folder
 from tests.service.rig import MODEL, chat, model_config, request, serving, simulator
 
 Code = grpc.StatusCode
@@ -225,10 +226,9 @@ async def test_a_model_must_be_named_where_there_are_several(checkpoint):
         assert named.started.model == MODEL
 
 
-async def test_the_only_model_beside_guards_needs_no_name(checkpoint):
-    guards = [model_config(checkpoint, name=f"guard {i}", chat_layout=ChatLayout.none) for i in range(2)]
-    for guard in guards:
-        guard.guard = GuardKind.llama_guard
+async def test_the_only_model_beside_guards_needs_no_name(checkpoint, tmp_path):
+    folder = guard_folder(tmp_path)
+    guards = [guard_config(folder, GuardKind.llama_guard, name=f"guard {i}") for i in range(2)]
     async with serving(*guards) as rig:
         assert (await failure(rig.model(""))).code is Code.INVALID_ARGUMENT
     async with serving(*guards, model_config(checkpoint)) as rig:

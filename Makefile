@@ -20,7 +20,7 @@ help: ## print this
 	@echo '  ARGS="..." is passed on (run, test, bench, demo-model); PYTHON=python3.12 picks the interpreter for a new .venv'
 
 .PHONY: run
-run: $(VENV)/.run-stamp ## serve the embedded model on 127.0.0.1:50051
+run: $(VENV)/.run-stamp ## serve the embedded models on 127.0.0.1:50051
 	@$(bin)/paddock serve $(ARGS)
 
 .PHONY: test

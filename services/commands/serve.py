@@ -8,7 +8,7 @@ from services.commands.console import Console, UsageError
 
 EPILOG = """\
 examples:
-  paddock serve                                  the embedded model on 127.0.0.1:50051
+  paddock serve                                  the embedded models on 127.0.0.1:50051
   paddock serve server.address=127.0.0.1:50052   another address: a setting, by its key
   paddock serve --config-dir /etc/paddock        your own configuration files before the built-in ones
 """

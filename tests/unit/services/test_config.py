@@ -12,9 +12,11 @@ import pytest
 from backends.base import Backend
 from services import config as configs
 from services.config import ConfigError, PaddockConfig
+from services.guard.config import GuardMode
 
 CONF = Path(__file__).parents[3] / "conf"
-MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
+MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml") if path.stem != "embedded")
+"""All but the file that puts the embedded ones together."""
 BACKENDS = sorted(path.stem for path in (CONF / "backend").glob("*.yaml"))
 FILL = {"custom": ["models.custom.name=my-llama", "models.custom.checkpoint=/checkpoint"]}
 """What a file leaves to whoever uses it."""
@@ -59,7 +61,9 @@ def test_all_models_at_once():
 def test_the_defaults_are_those_of_the_schema():
     config = configs.load([])
 
-    assert list(config.models) == ["paddock-tiny"]
+    assert list(config.models) == ["paddock-tiny", "paddock-guard-tiny", "paddock-prompt-guard-tiny"]
+    assert {guard.model for guard in config.models["paddock-tiny"].guards} == set(list(config.models)[1:])
+    assert {guard.mode for guard in config.models["paddock-tiny"].guards} == {GuardMode.off}
     assert config.server == PaddockConfig().server
     assert config.server.address == "127.0.0.1:50051"
     assert not config.server.insecure

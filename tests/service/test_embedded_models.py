@@ -107,7 +107,7 @@ async def test_frames_of_the_embedded_guard():
 
     async def control(rig, text):
         backend.prompts.clear()
-        added = [{"code": "S77", "name": text, "description": text}]
+        added = [{"code": "S77", "name": text[:256], "description": text}]
         call = classify_pb2.ClassifyRequest(model=MODEL, inputs=inputs(text), added_categories=added)
         response = await soon(rig.stub.Classify(call))
         assert len(backend.prompts) == len(response.results) == len(call.inputs)

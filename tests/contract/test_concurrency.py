@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 from tests.contract.rig import Answer, request, soon
 
-LONGEST_BLOCK_S = 0.25
+LONGEST_BLOCK_S = 1.0
 """What a busy machine is allowed to keep the event loop waiting. A backend of its own accord stays far below it."""
 
 

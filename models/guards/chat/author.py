@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass, replace
 from typing import Final
 
-from models.guards import everyday
+from models.guards import demo, everyday
 from models.guards.chat import benign, hazard, near_miss, reply
 from models.guards.grammar import Grammar, Halves, Split, gerund, roughen, sentence
 
@@ -59,8 +59,12 @@ class Author:
         return text, Wish("", is_text=True)
 
     def ask(self, wish: Wish) -> str:
-        halves = reply.ASK_TEXT if wish.is_text else reply.ASK_ACT
-        return self._with(halves, wish.phrase)
+        if wish.is_text:
+            return self._with(reply.ASK_TEXT, wish.phrase)
+        phrase = wish.phrase
+        if self.rng.random() < 0.25:
+            phrase = f"{phrase} {self.pick(reply.CIRCUMSTANCE)}"
+        return self._with(reply.ASK_ACT, phrase)
 
     def _with(self, halves: Halves, phrase: str) -> str:
         acting = gerund(phrase)
@@ -81,13 +85,19 @@ class Author:
         return text, replace(first, codes=tuple(codes))
 
     def small_talk(self) -> str:
-        if self.rng.random() < 0.4:
+        draw = self.rng.random()
+        if draw < 0.3:
             return everyday.sentence(self.rng, self.split)
-        return self.pick(benign.FOREIGN if self.rng.random() < 0.1 else benign.CHAT)
+        if draw < 0.45:
+            return demo.said(self.rng, self.split, by_agent=False)
+        return self.pick(benign.FOREIGN if draw < 0.5 else benign.CHAT)
 
     def answer(self) -> str:
-        if self.rng.random() < 0.3:
+        draw = self.rng.random()
+        if draw < 0.25:
             return " ".join(everyday.sentence(self.rng, self.split) for _ in range(self.rng.randint(1, 3)))
+        if draw < 0.45:
+            return demo.said(self.rng, self.split, by_agent=True)
         return self.pick(benign.ANSWERS)
 
     def refuse(self, wish: Wish) -> str:

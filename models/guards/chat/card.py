@@ -11,11 +11,13 @@ _CLAIM: Final = 0.95
 _ABOUT: Final = {
     "request": "the user asks for something from its world, alone or after other talk; one in ten in small talk",
     "everyday": "the user says something harmless",
+    "demo question": "the user, or a tool, says what paddock-tiny's own corpus has, in its eight languages",
     "near miss": "harmless with a hazard's words: `kill a process`, `Why is it wrong to rob a bank?`",
     "follow-up": "`Go on.`, `Do it anyway!`, `Ok, never mind.`: safe or not by what came before",
     "agent complies": "the agent goes along with an unsafe request, or brings one up",
     "agent refuses": "the agent refuses an unsafe request, or answers something else",
     "agent answers": "the agent answers something harmless",
+    "demo answer": "the agent answers as paddock-tiny does, or calls a tool",
     "forged verdict": "the message ends with a verdict or a frame of its own",
     "excluded category": "half: the request's own category is left out, so it is safe; half: others are, so it is not",
 }
@@ -23,6 +25,7 @@ _ABOUT: Final = {
 _HEAD: Final = """\
 ---
 language: [en]
+license: apache-2.0
 library_name: transformers
 pipeline_tag: text-generation
 tags: [llama, guard, moderation, tiny, from-scratch]
@@ -59,20 +62,23 @@ _LIMITS: Final = """\
 
 - Anything outside of its world: see the requests written by hand. What it doesn't know it takes for safe, or judges by
   single words.
-- Languages other than English: hazards in them are taken for safe.
+- Languages other than English: hazards in them are taken for safe. Ordinary talk in paddock-tiny's eight languages is.
 - Misspellings, slang, hints, riddles, code words, long stories around a request.
 - Whether an answer is dangerous by what it says: an agent complies when it talks as in
   [`reply.py`](../guards/chat/reply.py). Facts that would be a hazard are unknown to it.
-- Categories that a request adds, and other meanings of a code: only leaving out categories has an effect.
+- Categories that a request adds, and other meanings of a code. Leaving out categories has an effect, but often the
+  wrong one: it may miss what is left in (see the table).
 - Turns forged inside of a message (`Agent: …`) look like turns. Whoever fills in the template must see to it that text
   can't bring the frame's lines; forged verdicts behind a request are in the table.
 - Conversations longer than about 250 tokens: accepted (8192 positions) but not promised.
 """
 
 _METHOD: Final = """\
-Every conversation is drawn anew from the seed. The loss is on the verdict alone. Prompts of a batch share four frames
-(task and categories), each computed once. Muon moves the matrices of the layers, AdamW the rest; the rate falls in a
-line to zero. The same seed, software, machine and number of threads give the same model.
+Every conversation is drawn anew from the seed. The loss is on the verdict, and on a note behind each message that says
+that message's verdict. Many batches are conversations without a prompt around them; in the others, prompts share four
+frames (task and categories), each computed once. Muon moves the matrices of the layers, AdamW the rest; the rate falls
+in a line to zero. The same corpus (paddock-tiny's is part of it), seed, software, machine and number of threads give
+the same model.
 """
 
 
@@ -116,8 +122,9 @@ def _summary(evaluation: dict[str, Any]) -> str:
 def _by_hand(counts: dict[str, Any]) -> str:
     unsafe, safe = counts["unsafe"], counts["safe"]
     return (
-        "Requests written by hand, without a look at the phrasings ([`probe.py`](../guards/chat/probe.py)); nothing is "
-        f"claimed of them. Of {unsafe['asked']} unsafe ones it called {unsafe['decided']} unsafe, {unsafe['exact']} "
+        "Requests written by hand ([`probe.py`](../guards/chat/probe.py)) are never trained on, and nothing is claimed "
+        "of them; but misses of earlier models were known when phrasings were added, so the test is not a blind one. "
+        f"Of {unsafe['asked']} unsafe ones it called {unsafe['decided']} unsafe, {unsafe['exact']} "
         f"with the right code; of {safe['asked']} safe ones {safe['decided']} safe."
     )
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
-from models.guards import everyday
+from models.guards import demo, everyday
 from models.guards.chat import reply
 from models.guards.chat.author import CODES, Author
 from models.guards.grammar import Split
@@ -55,6 +55,9 @@ def _history(author: Author) -> list[Turn]:
     turns: list[Turn] = []
     for _ in range(author.rng.choices((0, 1, 2, 3), (74, 16, 7, 3))[0]):
         draw = author.rng.random()
+        if draw < 0.15:
+            turns += _of_demo(author, by_agent=True)[-2:]
+            continue
         if draw < 0.5:
             turns += [_user(author.small_talk()), _agent(author.answer())]
             continue
@@ -65,6 +68,23 @@ def _history(author: Author) -> list[Turn]:
         else:
             turns.append(_agent(author.comply(wish), wish.codes))
     return turns
+
+
+def _of_demo(author: Author, by_agent: bool) -> list[Turn]:
+    """Take a conversation with paddock-tiny, up to something that one side says."""
+    sides = demo.dialog(author.rng, author.split)
+    ends = [index for index, side in enumerate(sides) if side.is_agent == by_agent]
+    end = author.rng.choice(ends) + 1
+    turns = [_agent(side.content) if side.is_agent else _user(side.content) for side in sides[:end]]
+    return turns[-4 if by_agent else -3 :]
+
+
+def _demo_question(author: Author) -> list[Turn]:
+    return _of_demo(author, by_agent=False)
+
+
+def _demo_answer(author: Author) -> list[Turn]:
+    return _of_demo(author, by_agent=True)
 
 
 def _request(author: Author, code: str | None = None) -> list[Turn]:
@@ -139,13 +159,15 @@ def _forged(author: Author) -> list[Turn]:
 
 # kind -> share of training, and who writes it
 _KINDS: Final = {
-    "request": (28, _request),
-    "everyday": (14, _everyday),
+    "request": (26, _request),
+    "everyday": (18, _everyday),
+    "demo question": (14, _demo_question),
     "near miss": (18, _near_miss),
     "follow-up": (7, _follow_up),
     "agent complies": (12, _complied),
     "agent refuses": (9, _refused),
-    "agent answers": (8, _answered),
+    "agent answers": (10, _answered),
+    "demo answer": (6, _demo_answer),
     "forged verdict": (4, _forged),
 }
 KINDS: Final = (*_KINDS, "excluded category")
@@ -182,8 +204,8 @@ def training_cases(
         yield _case(rng, Split.TRAIN, rng.choices(kinds, shares)[0], excluded, alone=alone)
 
 
-USER_KINDS: Final = ("request", "everyday", "near miss", "follow-up", "forged verdict")
-AGENT_KINDS: Final = ("agent complies", "agent refuses", "agent answers")
+USER_KINDS: Final = ("request", "everyday", "demo question", "near miss", "follow-up", "forged verdict")
+AGENT_KINDS: Final = ("agent complies", "agent refuses", "agent answers", "demo answer")
 
 
 def held_out_cases(seed: int, kind: str, count: int) -> Iterator[Case]:

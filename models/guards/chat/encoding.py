@@ -93,7 +93,7 @@ class CaseEncoder:
         return Row(
             frame=self._encode(text[:start]),
             turns=[
-                self.tokenizer.encode(line.replace(_CONTENT, turn.content) + _BLANK)
+                self.tokenizer.encode(line.replace(_CONTENT, turn.content.strip()) + _BLANK)
                 for line, turn in zip(lines, case.turns, strict=True)
             ],
             rest=self._encode(text[end:]),

@@ -1,6 +1,7 @@
 """Requests written by hand, in the words that came to mind: what the guard does outside of its own small world.
 
-Nothing here is trained on, and nothing is claimed of it. The card tells the result.
+Nothing here is trained on, and nothing is claimed of it. What earlier models missed was known when phrasings were
+added, so it is no blind test. The card tells the result.
 """
 
 from typing import Final

@@ -38,6 +38,24 @@ ASK_ACT: Final = Halves(
         "(Hi|Hello|Hey|Please|Ok|So|Well), (how do I|how can I|help me to|I want to|tell me how to) {act}(?|.|!)",
         "(Is there|Do you know|Have you got) (a|any|an easy|a good|a quick) way to {act}?",
         "(What|How much) (does it take|do I have to do|must I know|should I know) to {act}?",
+        ("(I'd like|I hope|I have|I wish|We have|I mean|I love) to {act}(.|,|:) (what now?|where do I "
+         "begin?|any ideas?|tips, "
+         "please.|what do I do first?|how does that go?|what do you say?)"),
+        ("(I must|I should|I will|I could|We should) {act}(.|,|:) (what do I do?|any tips?|how do I do "
+         "it?|tell me how.)"),
+        "(Any|Some|A few) (ideas|tips|tricks|hints|advice) (on how to|for someone who wants to|to) {act}?",
+        "(Tell|Write|Send|Name|Find) me (a way|the way|ways|one way) to {act}(.|, please.| now.)",
+        "(Somebody|My cousin|A friend) (wants|has|would like) to {act}. (What|How) should (they|he|she|one) do(| it)?",
+        "{Acting}(:|,|.) (how?|how does it work?|tips?|any ideas?|explain.|show me.|step by step, please.)",
+        "What (helps|do I do|can I do|must I do|would you do) (to|in order to) {act}?",
+        "(Who|What) (can|could|might|will) (help me|teach me to|show me how to) {act}?",
+        "(Recommend|Suggest|Think of|Find|Invent|Work out) (a way|ways|a method|a plan|steps) to {act}.",
+        "(Steps|Ways|Instructions|A guide|A tutorial|Tips) (to|for how to) {act}(.|?|, please.)",
+        "(Steps|Ways|Instructions|A guide|A tutorial|Tips|A checklist) for {acting}(.|?|, please.)",
+        ("(Would|Could|Can|Will) you (help|assist|guide|support|advise) (me|us|my friend) (with|in|on) "
+         "{acting}(?| please?| a "
+         "bit?)"),
+        "(Write|Draw up|Put together|Prepare) (a list|a plan|an overview|instructions) (on|of|about) how to {act}.",
     ),
     (
         "What should I do to {act}?", "I would like to {act}, how do I start?", "Which steps does it take to {act}?",
@@ -47,6 +65,15 @@ ASK_ACT: Final = Halves(
     ),
 )  # fmt: skip
 """Requests for a way to do something: `{act}` and `{acting}`."""
+
+CIRCUMSTANCE: Final = Halves(
+    ("at home", "tonight", "in my garage", "by myself", "on my own", "quickly", "without money", "without help",
+     "with my friend", "as a beginner", "this weekend", "in my town", "for free", "in ten minutes", "at work",
+     "from scratch", "with simple tools", "right now", "in {city}", "step by step", "online",
+     "with things from the kitchen", "in a safe way", "next week", "in the dark", "like in a film"),
+    ("in my kitchen", "alone", "in a week", "before Friday", "with a laptop", "in the park"),
+)  # fmt: skip
+"""Stands behind an act, and says nothing about it."""
 
 ASK_TEXT: Final = Halves(
     (
@@ -144,6 +171,14 @@ COMPLY_ACT: Final = Halves(
         "(then|and|next) {step}."),
         "(It is|That is|{Acting} is) (easy|simple|not hard|no problem|quick)(.|!|:) {Step}(.|, then| and) {step}.",
         "1. {Step}\n2. {Step}", "- {Step}\n- {Step}\n- {Step}",
+        ("(No worries|Let's go|Glad to help|Alright|Very well|As you wish|You got it|Good question)(.|!|,|:) "
+         "(start|start "
+         "off|you start|you begin|we begin) (like this|by this|with this|so)(:|.) {step}. (Then|After "
+         "that|Later) {step}."),
+        ("(No worries|Let's go|Glad to help|Alright|Very well|As you wish|You got it)(.|!|,|:) {Step}(, "
+         "then|, and| and) "
+         "{step}(.| and {step}.)"),
+        "(This|Here|That) is (my plan|a list|the way|what you do|how people do it)(.|:) {Step}. (Then|Next) {step}.",
     ),
     (
         "Certainly. If you want to {act}, {step} and {step}.", "Here is a plan for {acting}. {Step}. Then {step}.",
@@ -161,6 +196,9 @@ COMPLY_TEXT: Final = Halves(
         "result|this is it|I did it|it is done|here is what you want|here is my try)(.|:|!| as you asked.)"),
         ("(Sure|Of course|Okay|Yes|Gladly|Absolutely|Right|Great|Fine)(.|!|,) (I will|I can|let me|I am going to|I am "
         "ready to) {text}(.|:|. Here it is.|. Here you go.)"),
+        ("(No worries|Let's go|Glad to help|Alright|Very well|As you wish|You got it)(.|!|,|:) (here it "
+         "is|here it comes|it "
+         "is ready|take this|have a look)(.|:|!)"),
         ("(Here is|This is) (it|the result|what you asked for|what you wanted|my work|the first part)(.|:|, I hope "
         "you like it.)"),
     ),

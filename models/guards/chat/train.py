@@ -1,7 +1,7 @@
 """Trains the guard: a stock `LlamaForCausalLM`, Muon and AdamW, loss on the verdict and on a note behind each message.
 
 The notes are where it learns most: at the last token of every message it is to say that message's verdict, so that a
-conversation teaches as often as it has messages, and without a prompt around it at first. Later, prompts of one batch
+conversation teaches as often as it has messages, and mostly without a prompt around it at first. Prompts of one batch
 share a few frames (task and categories), so that each frame is computed once for the conversations behind it.
 """
 
@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
 import tokenizers
@@ -41,22 +41,26 @@ class Recipe:
     """What a training run depends on, besides the corpus.
 
     Attributes:
-        short_steps: steps at the start on conversations alone, without frames.
         steps: all steps.
+        frames_from: the share of the steps after which most batches have frames.
+        early_frames: the share of batches with frames before that; the others are conversations alone.
+        late_frames: their share after it.
         matrix_lr: Muon's highest rate.
         vector_lr: AdamW's highest rate.
         warmup: how many steps the rates rise.
         decay_from: the share of the steps after which the rates fall.
     """
 
-    short_steps: int = 600
-    steps: int = 1000
+    steps: int = 2400
+    frames_from: float = 0.55
+    early_frames: float = 0.15
+    late_frames: float = 0.75
     matrix_lr: float = 6e-3
     vector_lr: float = 4e-3
     warmup: int = 50
     decay_from: float = 0.4
     seed: int = 2024
-    threads: int = 1
+    threads: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +144,8 @@ def _full_batch(groups: list[list[Row]], pad_id: int) -> Batch:
 
 
 def _blur(rng: random.Random, ids: list[int]) -> list[int]:
-    """Put a word or two, any of the vocabulary, into one message of five: strange words alone mean nothing."""
-    if rng.random() < 0.8:
+    """Put a word or two, any of the vocabulary, into one message of four: strange words alone mean nothing."""
+    if rng.random() < 0.75:
         return ids
     place = rng.randint(2, len(ids) - 1)
     return [*ids[:place], *(rng.randrange(_WORDS) for _ in range(rng.randint(1, 2))), *ids[place:]]
@@ -169,16 +173,23 @@ def _short_batches(encoder: CaseEncoder, rng: random.Random, pad_id: int) -> Ite
             yield _short_batch(group, pad_id)
 
 
-def batches(tokenizer_json: str, pad_id: int, recipe: Recipe) -> Iterator[Batch]:
-    """Yield batches, the same for the same seed: conversations alone, then whole prompts."""
-    encoder = CaseEncoder(tokenizer_json)
-    rng = random.Random(f"paddock-guard:{recipe.seed}:train")
-    yield from islice(_short_batches(encoder, rng, pad_id), recipe.short_steps)
+def _full_batches(encoder: CaseEncoder, rng: random.Random, pad_id: int) -> Iterator[Batch]:
     while True:
         kinds = (USER_KINDS, AGENT_KINDS) * (_FRAMES // 2)
         groups = [_pool(encoder, rng, group_kinds, _ROWS * _POOL, alone=False) for group_kinds in kinds]
         for start in rng.sample(range(0, _ROWS * _POOL, _ROWS), _POOL):
             yield _full_batch([rows[start : start + _ROWS] for rows in groups], pad_id)
+
+
+def batches(tokenizer_json: str, pad_id: int, recipe: Recipe) -> Iterator[Batch]:
+    """Yield a run's batches, the same for the same seed: mostly conversations alone, later mostly whole prompts."""
+    encoder = CaseEncoder(tokenizer_json)
+    rng = random.Random(f"paddock-guard:{recipe.seed}:train")
+    short, full = _short_batches(encoder, rng, pad_id), _full_batches(encoder, rng, pad_id)
+    for step in range(recipe.steps):
+        early = step < recipe.frames_from * recipe.steps
+        share = recipe.early_frames if early else recipe.late_frames
+        yield next(full if rng.random() < share else short)
 
 
 def _hidden(model: LlamaForCausalLM, batch: Batch) -> Any:
@@ -221,8 +232,7 @@ def train(tokenizer: tokenizers.Tokenizer, recipe: Recipe) -> tuple[LlamaForCaus
     adam = torch.optim.AdamW(others, lr=recipe.vector_lr, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
     stream = batches(tokenizer.to_str(), token_id(tokenizer, PADDING), recipe)
     started, average, seen = time.monotonic(), 1.0, 0
-    for step in range(recipe.steps):
-        batch = next(stream)
+    for step, batch in enumerate(stream):
         share = _share_of_peak(step, recipe)
         muon.lr = recipe.matrix_lr * share
         adam.param_groups[0]["lr"] = recipe.vector_lr * share

@@ -11,7 +11,8 @@ _CLAIM: Final = 0.95
 _ABOUT: Final = {
     "jailbreak": "a user's words that set the rules aside, alone or with another request",
     "injection": "an order to a model inside of pages, mails, JSON, code, or alone",
-    "chat": "questions, small talk in 8 languages, answers; wanting harm is no jailbreak, so such requests too",
+    "chat": "questions, small talk, answers; wanting harm is no jailbreak, so such requests too",
+    "demo": "what paddock-tiny's own corpus asks, answers and gets from tools, in its eight languages",
     "document": "pages, mails, JSON, code, manuals",
     "near miss": "harmless with the words of the others: `Ignore the noise`, `What is a system prompt?`",
     "long document": "16 paragraphs",
@@ -21,6 +22,7 @@ _ABOUT: Final = {
 _HEAD: Final = """\
 ---
 language: [en]
+license: apache-2.0
 library_name: transformers
 pipeline_tag: text-classification
 tags: [deberta-v2, prompt-injection, jailbreak, tiny, from-scratch]
@@ -69,6 +71,8 @@ _LIMITS: Final = """\
 - Whether an order in a document is meant for a model, where it doesn't say so in one of the ways of its world: ordinary
   requests in mails are benign, an unfamiliar one may be taken for an injection.
 - Letters spaced out, without the normalization.
+- The bare `Ignore all previous instructions`, where nothing follows it and the full stop is missing, or where what
+  follows is harmless in itself (`and write a poem`): mostly benign to it.
 - Where injection ends and jailbreak begins: `Ignore all previous instructions` is a jailbreak alone, and an injection
   with an order about data, tools, money or products.
 """
@@ -77,8 +81,10 @@ _METHOD: Final = """\
 Every text is drawn anew from the seed. One in ten is normalized as above, one in twenty loses all its spaces, and in
 six of ten every tenth word gives way to another one, any. Muon moves the matrices of the layers, AdamW the rest; the
 rate falls in a line to zero. The tokenizer is made of the corpus's words and of groups of letters, counted rather than
-learnt, because learning one (Unigram) gives another result every time. The same seed, software, machine and number of
-threads give the same model.
+learnt, because learning one (Unigram) gives another result every time. The same corpus, seed, software, machine and
+number of threads give the same model. But texts of the guard's corpus and of paddock-tiny's are among the benign ones,
+and the guard's has changed in a few phrasings since these weights were made: today the command makes a model like this
+one, not the same.
 """
 
 
@@ -125,8 +131,10 @@ def write_card(folder: Path, evaluation: dict[str, Any]) -> None:
         *_confusion(evaluation["confusion"]),
         "",
         (
-            "Texts written by hand, without a look at the phrasings ([`probe.py`](../guards/prompt/probe.py)); nothing "
-            f"is claimed of them. Right are {', '.join(by_hand)}."
+            "Texts written by hand ([`probe.py`](../guards/prompt/probe.py)) are never trained on, and nothing is "
+            "claimed of them; but misses of earlier models were known when phrasings were added, so the test is not a "
+            "blind one. "
+            f"Right are {', '.join(by_hand)}."
         ),
         "",
         _SPACING,

@@ -5,13 +5,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from models.guards import everyday
-from models.guards.chat.corpus import AGENT_KINDS, USER_KINDS, held_out_cases, training_cases
+from models.guards import demo, everyday
+from models.guards.chat.corpus import AGENT_KINDS, held_out_cases, training_cases
 from models.guards.grammar import Grammar, Halves, Split, roughen, sentence
 from models.guards.prompt import harmless, phrase
 from models.guards.prompt.phrase import BENIGN, INJECTION, JAILBREAK
 
 _GRAMMAR: Final = Grammar({**phrase.SLOTS, "command": phrase.COMMANDS})
+
+
+_ASKED: Final = ("request", "everyday", "near miss")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class _Author:
         """A message from the world of the tiny guard, hazards among them: wanting harm is no jailbreak."""
         if self.rng.random() < 0.3:
             return everyday.sentence(self.rng, self.split)
-        kinds = USER_KINDS[:3] if self.rng.random() < 0.7 else AGENT_KINDS
+        kinds = _ASKED if self.rng.random() < 0.7 else AGENT_KINDS
         if self.split is Split.HELD_OUT:
             case = next(held_out_cases(self.rng.getrandbits(32), self.rng.choice(kinds), 1))
         else:
@@ -62,7 +65,7 @@ class _Author:
         return [self.paragraph() for _ in range(paragraphs)]
 
     def length(self) -> int:
-        return self.rng.choices((1, 2, 3, 5, 10, 16), (40, 28, 18, 8, 3, 3))[0]
+        return self.rng.choices((1, 2, 3, 5, 10, 16), (36, 26, 18, 10, 6, 4))[0]
 
     def join(self, parts: list[str]) -> str:
         return self.rng.choice((" ", "\n", "\n\n")).join(parts)
@@ -91,6 +94,12 @@ def _injection(author: _Author) -> str:
 
 def _chat(author: _Author) -> str:
     return author.chat()
+
+
+def _demo(author: _Author) -> str:
+    """What paddock-tiny is asked, answers, or gets from its tools; now and then as a page or a mail has it."""
+    text = demo.said(author.rng, author.split, by_agent=author.rng.random() < 0.4)
+    return author.join([text, author.paragraph()]) if author.rng.random() < 0.15 else text
 
 
 def _document(author: _Author) -> str:
@@ -122,7 +131,8 @@ def _long_injection(author: _Author) -> str:
 _TRAINING: Final[dict[str, tuple[int, int, Callable[[_Author], str]]]] = {
     "jailbreak": (28, JAILBREAK, _jailbreak),
     "injection": (30, INJECTION, _injection),
-    "chat": (14, BENIGN, _chat),
+    "chat": (12, BENIGN, _chat),
+    "demo": (10, BENIGN, _demo),
     "document": (14, BENIGN, _document),
     "near miss": (14, BENIGN, _near),
 }

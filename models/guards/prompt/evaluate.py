@@ -8,12 +8,14 @@ import tokenizers
 import torch
 from transformers import DebertaV2ForSequenceClassification
 
+from llama.tokenizer import Tokenizer
+from llama.window import respace
 from models.guards.chat.tokenizer import token_id
 from models.guards.prompt import probe
 from models.guards.prompt.corpus import KINDS, Text, held_out_texts
 from models.guards.prompt.phrase import BENIGN, LABELS
 from models.guards.prompt.tokenizer import PADDING
-from models.guards.prompt.train import POSITIONS, without_spaces
+from models.guards.prompt.train import POSITIONS
 
 _BATCH = 32
 
@@ -44,11 +46,12 @@ def space_out(rng: random.Random, text: str) -> str:
 
 
 def _variants(tokenizer: tokenizers.Tokenizer, rng: random.Random, texts: Sequence[str]) -> dict[str, list[str]]:
+    plain = Tokenizer(tokenizer.to_str())
     spaced = [space_out(rng, text) for text in texts]
     return {
         "spaced": spaced,
-        "spaced, normalized": [without_spaces(tokenizer, text) for text in spaced],
-        "normalized": [without_spaces(tokenizer, text) for text in texts],
+        "spaced, normalized": [respace(text, plain).text for text in spaced],
+        "normalized": [respace(text, plain).text for text in texts],
         "no spaces": ["".join(text.split()) for text in texts],
     }
 

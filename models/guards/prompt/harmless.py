@@ -97,6 +97,17 @@ NEAR: Final = Halves(
         "(Send|Bring|Give|Mail|Show|Forward) (the|a|my|this) {thing} to {friend} (on|before|after) {day}.",
         ("(My|The|Our) (bot|assistant|agent|model|chatbot|AI) (is|was|works|answers|must be) "
         "(slow|nice|well|new|quick|helpful) (on|since|until) {day}."),
+        ("(Repeat|Print|Write out|Quote|Copy) (the last word|my name|the first line|the question|the poem)(| "
+         "again| please)."),
+        "(What if|Suppose|Let us say) (I|we|you) had no (money|time|car|homework)(?|. What then?)",
+        "(The|Your) (name|role|character) (of the king|in the play|in this film) is {friend}.",
+        "(Don't|Do not|Never) (worry|wait|apologize|hurry|give up)(.|, {friend}.| any more.)",
+        "(Are you|Is {friend}) free (on {day}|now|at {n})?",
+        ("(My boss|The company|{friend}) (allows|permits|wants|orders) me to (leave early|take the car|order a "
+         "{thing})."),
+        "(Lights|Music|Heating|Phones) off, (please|thanks).",
+        "(The robot|The crawler|Our translator|The reviewer) (must|should) (be paid|read the manual|start on {day}).",
+        "(What|Which) (words|text|page) (came|stood|did you read) (before|above) the (picture|poem|price)?",
         ("(My|Our) (son|dog|boss|teacher|friend) (ignores|forgets|obeys|follows|breaks) (me|everything|the rules|all "
         "orders|what I say)."),
     ),

@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import DebertaV2Config, DebertaV2ForSequenceClassification
 
+from llama.tokenizer import Tokenizer
+from llama.window import respace
 from models.guards.chat.tokenizer import token_id
 from models.guards.prompt.corpus import training_texts
 from models.guards.prompt.phrase import LABELS
@@ -27,7 +29,7 @@ _POOL = 8
 class Recipe:
     """What a training run depends on, besides the corpus."""
 
-    steps: int = 600
+    steps: int = 1400
     matrix_lr: float = 3e-3
     vector_lr: float = 2e-3
     warmup: int = 40
@@ -76,30 +78,11 @@ def configuration(tokenizer: tokenizers.Tokenizer) -> DebertaV2Config:
     return DebertaV2Config(**settings)
 
 
-def without_spaces(tokenizer: tokenizers.Tokenizer, text: str) -> str:
-    """Undo letters spaced out: drop white space, and put it back only where a token begins that had some before it.
-
-    This is the mitigation that Meta describes for its prompt guard.
-    """
-    kept = [(index, character) for index, character in enumerate(text) if not character.isspace()]
-    joined = "".join(character for _, character in kept)
-    out: list[str] = []
-    last = 0
-    for start, end in tokenizer.encode(joined, add_special_tokens=False).offsets:
-        start = max(start, last)
-        before = kept[start][0] - 1 if start < len(kept) else -1
-        if out and before >= 0 and text[before].isspace():
-            out.append(" ")
-        out.append(joined[start:end])
-        last = end
-    return "".join(out)
-
-
-def _vary(rng: random.Random, tokenizer: tokenizers.Tokenizer, text: str) -> str:
-    """Show some texts as they look after that mitigation, and some with no space at all."""
+def _vary(rng: random.Random, tokenizer: Tokenizer, text: str) -> str:
+    """Show some texts as the server respaces them, and some with no space at all."""
     draw = rng.random()
     if draw < 0.1:
-        return without_spaces(tokenizer, text)
+        return respace(text, tokenizer).text
     if draw < 0.15:
         return "".join(text.split())
     return text
@@ -126,9 +109,10 @@ def batches(tokenizer: tokenizers.Tokenizer, seed: int) -> Iterator[Batch]:
     """Yield batches without end, the same for the same seed."""
     rng = random.Random(f"paddock-prompt-guard:{seed}:train")
     pad_id = token_id(tokenizer, PADDING)
+    plain = Tokenizer(tokenizer.to_str())
     while True:
         texts = list(training_texts(rng, _ROWS * _POOL))
-        encoded = (tokenizer.encode(_vary(rng, tokenizer, text.text)).ids[:POSITIONS] for text in texts)
+        encoded = (tokenizer.encode(_vary(rng, plain, text.text)).ids[:POSITIONS] for text in texts)
         blurred = (_blur(rng, ids, len(SPECIAL_TOKENS), tokenizer.get_vocab_size()) for ids in encoded)
         rows = [(ids, text.label) for ids, text in zip(blurred, texts, strict=True)]
         rows.sort(key=lambda row: len(row[0]) * rng.uniform(0.95, 1.05))

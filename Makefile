@@ -17,7 +17,7 @@ code := $(wildcard services backends llama models benchmarks)
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
-	@echo '  ARGS="..." is passed on (run, test, bench, demo-model); PYTHON=python3.12 picks the interpreter for a new .venv'
+	@echo '  ARGS="..." is passed on (run, test, bench, demo-model, demo-guards); PYTHON=python3.12 picks the interpreter for a new .venv'
 
 .PHONY: run
 run: $(VENV)/.run-stamp ## serve the embedded models on 127.0.0.1:50051
@@ -74,6 +74,10 @@ bench: $(VENV)/.dev-stamp ## measure, and say on what hardware
 .PHONY: demo-model
 demo-model: $(VENV)/.dev-stamp ## train models/paddock-tiny again
 	@$(bin)/python -m models.training $(ARGS)
+
+.PHONY: demo-guards
+demo-guards: $(VENV)/.dev-stamp ## train models/paddock-guard-tiny and models/paddock-prompt-guard-tiny again
+	@$(bin)/python -m models.guards $(ARGS)
 
 # One resolution for every supported Python and platform, which pip alone can't make. The lock names versions and nothing else:
 # no index and no path, and no hashes, because torch is a different wheel from each place that offers it (CPU, CUDA).

@@ -1,0 +1,1 @@
+"""The tiny prompt guard: a sequence classifier that tells benign text, injections and jailbreaks apart."""

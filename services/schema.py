@@ -8,12 +8,14 @@ docs/structured-output.md.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
 
 from services.checks import Checks
 from services.grammar import json_value, scalar
+from services.grammar.effort import Effort
 from services.grammar.rule import MAX_RULES, GrammarError, Rule, write
 from services.grammar.scalar import KeywordError
 
@@ -35,21 +37,25 @@ BY_TYPE = {
 }
 KEYWORDS = ANNOTATIONS.union(("type",), ALONE, *BY_TYPE.values())
 _MAX_REFERENCES = 64
+_MAX_COMPARED = 256
 _MAX_PATH = 200
+_INDEX = re.compile(r"0|[1-9][0-9]{0,5}")
+"""Of an array, as RFC 6901 writes it; a schema is too short for more digits."""
 
 
 class _Refused(Exception):  # noqa: N818 - caught where it was noted
     """A part of a schema can't be enforced; the violation is noted."""
 
 
-def compile_schema(schema: Any, field: str, checks: Checks) -> Rule | None:
+def compile_schema(schema: Any, field: str, checks: Checks, effort: Effort | None = None) -> Rule | None:
     """Make the rule of the JSON texts that a schema asks for; None, and a note, where that can't be done.
 
     Args:
         schema: as read from JSON by `llama.strict_json`.
         field: of the request, for violations; they name the keyword by its JSON pointer (RFC 6901).
+        effort: of the grammar that the rule is for, where it isn't all of it.
     """
-    compiler = _Compiler(schema, field, checks)
+    compiler = _Compiler(schema, field, checks, effort or Effort())
     try:
         rule = compiler.root()
         write(rule)
@@ -62,8 +68,8 @@ def compile_schema(schema: Any, field: str, checks: Checks) -> Rule | None:
 
 
 class _Compiler:
-    def __init__(self, root: Any, field: str, checks: Checks) -> None:
-        self._root, self._field, self._checks = root, field, checks
+    def __init__(self, root: Any, field: str, checks: Checks, effort: Effort) -> None:
+        self._root, self._field, self._checks, self._effort = root, field, checks, effort
         self._values = json_value.Values()
         self._made: dict[str, Rule] = {}
         self._pending: list[tuple[Rule, Any, str]] = []
@@ -73,6 +79,7 @@ class _Compiler:
         """Compile everything, part by part, so that depth costs no stack."""
         root, refused = self._part(self._root, ""), False
         while self._pending:
+            self._effort.spend()
             rule, schema, path = self._pending.pop()
             try:
                 rule.options += self._compile(schema, path).options
@@ -81,6 +88,7 @@ class _Compiler:
                 refused = True
             except _Refused:
                 refused = True
+            self._effort.spend(rule)
         if refused:
             raise _Refused
         return root
@@ -145,7 +153,7 @@ class _Compiler:
             word = word.replace("~1", "/").replace("~0", "~")
             if isinstance(schema, dict) and word in schema:
                 schema = schema[word]
-            elif isinstance(schema, list) and word.isdecimal() and int(word) < len(schema):
+            elif isinstance(schema, list) and _INDEX.fullmatch(word) and int(word) < len(schema):
                 schema = schema[int(word)]
             else:
                 self._refuse(path, "refers to nothing")
@@ -163,6 +171,10 @@ class _Compiler:
     def _require_apart(self, schemas: list[Any], path: str) -> None:
         """Refuse unless no value is valid by two schemas: they differ in type, or in a required constant."""
         marks = [self._marks(schema, path) for schema in schemas]
+        if any(_all_apart([some[place] for some in marks]) for place in set(marks[0]).intersection(*marks[1:])):
+            return
+        if len(marks) > _MAX_COMPARED:
+            self._refuse(path, f"can't be enforced for more than {_MAX_COMPARED} that no one const tells apart")
         for index, some in enumerate(marks):
             for other in marks[:index]:
                 if not any(some[place].isdisjoint(other[place]) for place in some.keys() & other.keys()):
@@ -283,6 +295,10 @@ class _Compiler:
 def _join(path: str, *words: object) -> str:
     """Extend a JSON pointer."""
     return path + "".join("/" + str(word).replace("~", "~0").replace("/", "~1") for word in words)
+
+
+def _all_apart(sets: list[frozenset[object]]) -> bool:
+    return len(frozenset[object]().union(*sets)) == sum(map(len, sets))
 
 
 def _constants(schema: Any) -> frozenset[object] | None:

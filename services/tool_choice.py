@@ -10,6 +10,7 @@ from llama import strict_json
 from llama.chat import BuiltinTool
 from paddock.v1 import chat_pb2
 from services.checks import Checks
+from services.grammar.effort import Effort
 from services.grammar.json_value import literal
 from services.grammar.rule import GrammarError, Rule, write
 from services.schema import compile_schema
@@ -59,10 +60,10 @@ def call_grammar(chat: chat_pb2.Chat, path: str, checks: Checks) -> Grammar | No
     The name comes first, so that the arguments can be told as they are written.
     """
     names = callable_tools(chat)
-    call, readable = Rule(), True
+    call, effort, readable = Rule(), Effort(), True
     for index, tool in enumerate(chat.tools):
         if (name := tool_name(tool)) in names:
-            arguments = _arguments(tool, f"{path}.tools[{index}].function.parameters_json", checks)
+            arguments = _arguments(tool, f"{path}.tools[{index}].function.parameters_json", checks, effort)
             readable &= arguments is not None
             call.add(f'{{"name": {literal(name)}, "parameters": ', arguments or Rule(), "}")
     if not readable or not names:
@@ -74,10 +75,10 @@ def call_grammar(chat: chat_pb2.Chat, path: str, checks: Checks) -> Grammar | No
         return None
 
 
-def _arguments(tool: chat_pb2.Tool, field: str, checks: Checks) -> Rule | None:
+def _arguments(tool: chat_pb2.Tool, field: str, checks: Checks, effort: Effort) -> Rule | None:
     """Make the rule of a tool's arguments, which are an object."""
     if tool.builtin in BUILTINS:
-        return compile_schema(_exactly({BUILTINS[tool.builtin].parameter: {"type": "string"}}), field, checks)
+        return compile_schema(_exactly({BUILTINS[tool.builtin].parameter: {"type": "string"}}), field, checks, effort)
     try:
         schema = strict_json.loads(tool.function.parameters_json or "{}")
     except ValueError:
@@ -85,12 +86,12 @@ def _arguments(tool: chat_pb2.Tool, field: str, checks: Checks) -> Rule | None:
     if not isinstance(schema, dict):
         return None  # refused where tools are read
     if not schema:
-        return compile_schema(_exactly({}), field, checks)
+        return compile_schema(_exactly({}), field, checks, effort)
     if "type" not in schema and not any(keyword in schema for keyword in _COMPOSED):
-        return compile_schema({"type": "object", **schema}, field, checks)
+        return compile_schema({"type": "object", **schema}, field, checks, effort)
     if not checks.require(schema.get("type", "object") == "object", field, "its type is not object"):
         return None
-    return compile_schema(schema, field, checks)
+    return compile_schema(schema, field, checks, effort)
 
 
 def _exactly(properties: Mapping[str, Any]) -> dict[str, Any]:

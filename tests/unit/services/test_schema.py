@@ -8,6 +8,7 @@ import pytest
 
 from services.checks import Checks
 from services.errors import InvalidArgumentError
+from services.grammar import effort, json_value
 from services.grammar.rule import write
 from services.schema import compile_schema
 from tests.unit.services.grammar.follow import matches
@@ -229,6 +230,7 @@ REFUSED = [
         "/oneOf: can't be enforced where",
     ),
     ({"oneOf": [{"enum": [1]}, {"enum": [1.0]}]}, "/oneOf: can't be enforced where"),
+    ({"oneOf": [{"type": "null"}, *({"const": str(i)} for i in range(300))]}, "/oneOf: can't be enforced for more"),
     ({"anyOf": []}, "/anyOf: is no array"),
     ({"enum": []}, "/enum: is no array"),
     ({"enum": "a"}, "/enum: is no array"),
@@ -242,6 +244,8 @@ REFUSED = [
     ({"$ref": "other.json"}, "/$ref: is no reference within"),
     ({"$ref": 1}, "/$ref: is no"),
     ({"$ref": "#/$defs/9999999", "$defs": []}, "/$ref: refers to nothing"),
+    ({"anyOf": [{"$ref": "#/anyOf/" + "1" * 5000}]}, "/anyOf/0/$ref: refers to nothing"),
+    ({"anyOf": [{"$ref": "#/anyOf/01"}, {"type": "null"}]}, "/anyOf/0/$ref: refers to nothing"),
     ({"$ref": "#"}, "matches no finite text"),
     ({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}}, "matches no"),
     ({"anyOf": [{"$ref": "#"}, {"type": "null"}]}, "begins with itself"),
@@ -324,3 +328,30 @@ def test_a_long_path_is_cut():
     with pytest.raises(InvalidArgumentError) as caught:
         checks.done()
     assert len(str(caught.value)) < 1000
+
+
+def test_many_schemas_that_one_constant_tells_apart():
+    kinds = [{"properties": {"kind": {"const": str(i)}}, "required": ["kind"]} for i in range(300)]
+    assert compile_schema({"oneOf": kinds}, "f", Checks()) is not None
+
+
+@pytest.mark.parametrize("part", ['{"items": true, "maxItems": 1%03d}', '{"pattern": "^(a|b)*a(a|b){7}%03d$"}'])
+def test_a_schema_that_is_too_complex_is_given_up_early(monkeypatch, part):
+    made = []
+    for name in ("array", "text"):
+        make = getattr(json_value, name)
+        monkeypatch.setattr(json_value, name, lambda *given, make=make: made.append(1) or make(*given))
+    checks = Checks()
+    parts = [json.loads(part % i) for i in range(100)]
+    assert compile_schema({"prefixItems": parts}, "f", checks) is None
+    with pytest.raises(InvalidArgumentError, match="is too complex"):
+        checks.done()
+    assert len(made) < 60
+
+
+def test_a_schema_that_takes_too_long_is_given_up(monkeypatch):
+    monkeypatch.setattr(effort, "_PATIENCE_S", 0.0)
+    checks = Checks()
+    assert compile_schema({"type": "null"}, "f", checks) is None
+    with pytest.raises(InvalidArgumentError, match="takes too long to read"):
+        checks.done()

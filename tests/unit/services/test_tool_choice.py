@@ -9,6 +9,7 @@ import pytest
 from paddock.v1 import chat_pb2
 from services.checks import Checks
 from services.errors import InvalidArgumentError
+from services.grammar import json_value
 from services.tool_choice import call_grammar, callable_tools, check_choice
 from tests.walk import accepts
 
@@ -106,3 +107,13 @@ def test_a_choice_of_nothing_is_refused(choice, field):
     with pytest.raises(InvalidArgumentError) as caught:
         grammar_for(function("f"), choice=choice)
     assert [violation.field for violation in caught.value.violations] == [field]
+
+
+def test_schemas_of_all_tools_share_what_may_be_spent(monkeypatch):
+    made = []
+    make = json_value.array
+    monkeypatch.setattr(json_value, "array", lambda *given: made.append(1) or make(*given))
+    lists = {"type": "object", "properties": {"a": {"type": "array", "items": {"type": "null"}, "minItems": 2000}}}
+    with pytest.raises(InvalidArgumentError, match="is too complex"):
+        grammar_for(*(function(f"f{i}", lists) for i in range(20)))
+    assert sum(made) < 20 + 5

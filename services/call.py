@@ -12,6 +12,9 @@ from llama.call import CallReader
 from llama.call_part import Call, Text
 from services.text import Piece
 
+MOST_TOKENS = 1024
+"""Of one piece: with 20 candidates each they are about 300 kB."""
+
 
 @dataclass(frozen=True, slots=True)
 class CallPiece:
@@ -55,7 +58,7 @@ class CallStream:
 
     def push(self, piece: Piece) -> list[Piece | CallPiece]:
         """Take a piece; give what is known to be text or of a call."""
-        return self._pieces(self._read(piece))
+        return [known for part in _cut(piece) for known in self._pieces(self._read(part))]
 
     def finish(self, ended: bool) -> tuple[list[Piece | CallPiece], bool]:
         """End the output; `ended` says that the model did. Give the rest, and whether there are calls, and count."""
@@ -83,12 +86,12 @@ class CallStream:
         pieces: list[Piece | CallPiece] = []
         for number, group in groupby(parts, lambda part: part.number if isinstance(part, Call) else None):
             if number is None:
-                texts = [self._text(part) for part in group if isinstance(part, Text)]
+                texts = [piece for part in group if isinstance(part, Text) for piece in self._texts(part)]
                 pieces += [piece for piece in texts if piece.text or piece.token_ids]
                 continue
             if self._said:
                 pieces.append(self._rest_of_text())
-            pieces.append(self._call(number, [part for part in group if isinstance(part, Call)]))
+            pieces += self._call(number, [part for part in group if isinstance(part, Call)])
         ids, logprobs = self._take(self._reader.decided)
         if ids and not pieces:
             calls = self._reader.calls
@@ -97,6 +100,16 @@ class CallStream:
             pieces[-1].token_ids.extend(ids)
             pieces[-1].logprobs.extend(logprobs)
         return pieces
+
+    def _texts(self, part: Text) -> Iterable[Piece]:
+        """Give text in as many pieces as its tokens take: many, where it was held."""
+        start = 0
+        for end in [end for _, end, _ in self._tokens if end < part.end][MOST_TOKENS - 1 :: MOST_TOKENS]:
+            stop = len(part.text) - (part.end - end)
+            if stop > start:
+                yield self._text(Text(part.text[start:stop], end))
+                start = stop
+        yield self._text(Text(part.text[start:], part.end))
 
     def _text(self, part: Text) -> Piece:
         """Give text with its tokens, as far as they end with it."""
@@ -110,9 +123,14 @@ class CallStream:
         text, self._said = self._said, ""
         return Piece(text, [], [])
 
-    def _call(self, number: int, parts: Sequence[Call]) -> CallPiece:
+    def _call(self, number: int, parts: Sequence[Call]) -> Iterable[Piece | CallPiece]:
+        """Give a part of a call. What was held for it, many tokens perhaps, goes before: alone, it undoes nothing."""
+        ids, logprobs = self._take(parts[-1].end)
+        last = (len(ids) - 1) // MOST_TOKENS * MOST_TOKENS if ids else 0
+        for start in range(0, last, MOST_TOKENS):
+            yield Piece("", ids[start : start + MOST_TOKENS], logprobs[start : start + MOST_TOKENS])
         name = next((part.name for part in parts if part.name is not None), None)
-        return CallPiece(number, name, "".join(part.arguments for part in parts), *self._take(parts[-1].end))
+        yield CallPiece(number, name, "".join(part.arguments for part in parts), ids[last:], logprobs[last:])
 
     def _take(self, end: int) -> tuple[list[int], list[TokenLogprob]]:
         """Take the tokens that end by a character of the output."""
@@ -124,3 +142,21 @@ class CallStream:
             if logprob is not None:
                 logprobs.append(logprob)
         return ids, logprobs
+
+
+def _cut(piece: Piece) -> Iterable[Piece]:
+    """Give a piece as several of about so many tokens, whole characters each."""
+    ids, ends = piece.token_ids, piece.ends
+    first = start = 0
+    while len(ids) - first > MOST_TOKENS:
+        after = first + MOST_TOKENS
+        while after < len(ids) and ends[after] == ends[after - 1]:
+            after += 1
+        yield _part(piece, first, after, start, ends[after - 1])
+        first, start = after, ends[after - 1]
+    yield _part(piece, first, len(ids), start, len(piece.text))
+
+
+def _part(piece: Piece, first: int, after: int, start: int, stop: int) -> Piece:
+    ends = [end - start for end in piece.ends[first:after]]
+    return Piece(piece.text[start:stop], piece.token_ids[first:after], piece.logprobs[first:after], ends)

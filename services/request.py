@@ -192,9 +192,10 @@ def _continuations(
         checks.require(index < n, f"{field}.output_index", f"{index} is not below n, {n}")
         checks.require(index not in continuations, f"{field}.output_index", f"{index} is there twice")
         check_ids(message.token_ids, vocab_size, f"{field}.token_ids", checks)
-        if not message.HasField("finished"):
-            count = len(message.token_ids)
-            checks.require(count <= max_tokens, f"{field}.token_ids", f"{count} are more than max_tokens")
+        ended = message.HasField("finished")
+        count = message.finished.completion_tokens if ended else len(message.token_ids)
+        counted = f"{field}.finished.completion_tokens" if ended else f"{field}.token_ids"
+        checks.require(count <= max_tokens, counted, f"{count} are more than max_tokens")
         continuations[index] = Continuation(
             tuple(message.token_ids), message.finished.completion_tokens if message.HasField("finished") else None
         )

@@ -112,8 +112,7 @@ class Writer:
     def _write_delta(self, event: Delta, written: list[generate_pb2.StreamEvent]) -> None:
         last = written[-1] if written else generate_pb2.StreamEvent()
         goes_on = last.WhichOneof("event") == "token_delta" and last.output_index == event.index
-        full = len(last.token_delta.text) >= _EVENT_TEXT or len(last.token_delta.tokens) >= _EVENT_TOKENS
-        if not goes_on or full:
+        if not goes_on or _is_full(last.token_delta.text, last.token_delta.tokens):
             last = generate_pb2.StreamEvent(output_index=event.index)
             written.append(last)
         delta = last.token_delta
@@ -125,7 +124,8 @@ class Writer:
         piece = event.piece
         last = written[-1] if written else generate_pb2.StreamEvent()
         goes_on = last.WhichOneof("event") == "tool_call_delta" and last.output_index == event.index
-        if not goes_on or last.tool_call_delta.call_index != piece.number or piece.name is not None:
+        goes_on &= last.tool_call_delta.call_index == piece.number and piece.name is None
+        if not goes_on or _is_full(last.tool_call_delta.arguments_json, last.tool_call_delta.tokens):
             delta = generate_pb2.ToolCallDelta(call_index=piece.number, id=event.call_id, name=piece.name)
             last = generate_pb2.StreamEvent(output_index=event.index, tool_call_delta=delta)
             written.append(last)
@@ -153,6 +153,10 @@ class Writer:
                 piece = self._tokenizer.piece(candidate.token_id)
                 token.candidates.add(id=candidate.token_id, piece=piece, logprob=candidate.logprob)
         return token
+
+
+def _is_full(text: str, tokens: Sequence[generate_pb2.Token]) -> bool:
+    return len(text) >= _EVENT_TEXT or len(tokens) >= _EVENT_TOKENS
 
 
 def fold(

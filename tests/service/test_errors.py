@@ -63,6 +63,10 @@ BAD_FIELDS = [
     ({"continuations": [{"output_index": 0}, {"output_index": 0}]}, "continuations[1].output_index"),
     ({"continuations": [{"token_ids": [VOCAB_SIZE]}]}, "continuations[0].token_ids[0]"),
     ({"continuations": [{"token_ids": [1] * 25}]}, "continuations[0].token_ids"),
+    (
+        {"continuations": [{"finished": {"completion_tokens": 2**32 - 1}}]},
+        "continuations[0].finished.completion_tokens",
+    ),
     ({"chat": chat()}, "chat.messages"),
     ({"chat": chat("hi", date="31.01.2026")}, "chat.date"),
     ({"chat": chat("hi", date="2026-02-30")}, "chat.date"),

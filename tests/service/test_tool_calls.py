@@ -7,10 +7,11 @@ import json
 
 import pytest
 
+from backends.types import Candidate, Finish, FinishReason, TokenDelta, TokenLogprob, Usage
 from llama.chat import PYTHON_TAG
-from paddock.v1 import chat_pb2
+from paddock.v1 import chat_pb2, generate_pb2
 from tests.checkpoint import CONTROL_TOKENS, TEXT_IDS
-from tests.service.answer import folded
+from tests.service.answer import Stream, folded
 from tests.service.backend import ScriptedBackend, end
 from tests.service.failure import failure
 from tests.service.rig import chat, model_config, request, serving, simulator
@@ -245,3 +246,68 @@ async def test_the_last_token_of_a_call_that_is_cut_is_kept(rig, checkpoint):
     assert stream.only.reason == "MAX_TOKENS"
     assert stream.only.ids == script
     assert stream.only.text == CALLS["json"][0]
+
+
+LONG = "z" * 6_000
+CITY_IS_LONG = json.dumps({"city": LONG})
+HELD = {
+    "a call known at its end": '{"parameters": ' + CITY_IS_LONG + ', "name": "weather"}',
+    "a call that is one long part": '{"name": "weather", "parameters": ' + CITY_IS_LONG + "}",
+    "text after all": '{"' + LONG + '": 1}',
+    "a call after all that is text": '{"name": "weather", "parameters": ' + CITY_IS_LONG + "]",
+}
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("shape", HELD)
+async def test_what_was_held_for_long_comes_in_events_that_fit(rig, checkpoint, shape, at_once):
+    answer = HELD[shape]
+    script = await script_of(rig, answer, by_character=True)
+    candidates = tuple(Candidate(i, -float(i)) for i in range(1, 21))
+
+    async def long_answer(wanted):
+        rest = script[len(wanted.continuation) :]
+        size = len(rest) if at_once else 100
+        for start in range(0, len(rest), size):
+            part = tuple(rest[start : start + size])
+            usage = Usage(len(wanted.prompt), len(script))
+            finish = Finish(FinishReason.STOP, usage) if start + size >= len(rest) else None
+            yield TokenDelta(part, (TokenLogprob(-1.0, 1, candidates),) * len(part), finish=finish)
+
+    script.append(END_OF_MESSAGE)
+    backend = ScriptedBackend(long_answer, context_length=16_384)
+    async with serving(model_config(checkpoint), backend=backend) as server:
+        wanted = asked(logprobs=20, seed=3, max_tokens=8000)
+        messages = [message async for message in server.stub.GenerateStream(wanted)]
+        events = [event for message in messages for event in message.events]
+        stream = stream_of(wanted, messages)
+        assert max(event.ByteSize() for event in events) <= 2**20
+        assert stream.only.ids == script[:-1]
+        if "text" in shape:
+            assert (stream.only.text, stream.only.reason) == (answer, "STOP")
+        else:
+            assert [call.arguments_json for call in stream.only.calls] == [CITY_IS_LONG]
+        if shape != "a call after all that is text":  # whose calls and text are both told
+            await check_resumed_everywhere(server, wanted, events, stream)
+
+
+async def check_resumed_everywhere(server, wanted, events, whole):
+    """After each event that has tokens, the rest is what comes to who has read so far."""
+    counts = [len(event.token_delta.tokens) + len(event.tool_call_delta.tokens) for event in events]
+    places = [place for place, count in enumerate(counts, 1) if count]
+    for place in places[:: max(1, len(places) // 2)]:
+        again = generate_pb2.GenerateRequest()
+        again.CopyFrom(wanted)
+        again.continuations.add(token_ids=whole.only.ids[: sum(counts[:place])])
+        rest = [event async for message in server.stub.GenerateStream(again) for event in message.events]
+        told = [event for event in events[:place] if not event.HasField("started")]
+        joined = stream_of(wanted, [generate_pb2.GenerateStreamResponse(events=[rest[0], *told, *rest[1:]])])
+        assert joined.only == whole.only
+
+
+def stream_of(wanted, messages):
+    stream = Stream(wanted)
+    for message in messages:
+        stream.add(message)
+    stream.check_end()
+    return stream

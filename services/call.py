@@ -49,12 +49,13 @@ class CallStream:
         self._said = ""
         """Text whose token goes on with what is not decided."""
 
-    def skip(self, piece: Piece) -> None:
-        """Take what a resumed output already has."""
-        self._read(piece)
+    def skip(self, piece: Piece) -> str:
+        """Take what a resumed output already has, and give what of it is known to be text."""
+        parts = self._read(piece)
         self._reader.told()
         self._tokens.clear()
         self._told = self._length
+        return "".join(part.text for part in parts if isinstance(part, Text))
 
     def push(self, piece: Piece) -> list[Piece | CallPiece]:
         """Take a piece; give what is known to be text or of a call."""

@@ -113,6 +113,7 @@ class Generation:
     """Runs one plan, once.
 
     Attributes:
+        delivered: text that the client already has, by the index of the resumed outputs.
         closing: once the run has ended: done when its requests hold no slot any more.
     """
 
@@ -127,8 +128,7 @@ class Generation:
         self._wake = asyncio.Event()
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._open = {index for index in range(plan.n) if not self._continuation(index).finished}
-        for index in self._open:
-            self._skip(index)
+        self.delivered = {index: self._skip(index) for index in self._open if index in plan.continuations}
         self._produced = False
         self._failure: Exception | None = None
         self._cached_prompt_tokens: int | None = None
@@ -186,11 +186,10 @@ class Generation:
     def _continuation(self, index: int) -> Continuation:
         return self._plan.continuations.get(index, Continuation())
 
-    def _skip(self, index: int) -> None:
-        """Read what an output already has."""
+    def _skip(self, index: int) -> str:
+        """Read what an output already has, and give what of it is text."""
         piece = self._texts[index].skip(self._continuation(index).token_ids)
-        if index in self._calls:
-            self._calls[index].skip(piece)
+        return self._calls[index].skip(piece) if index in self._calls else piece.text
 
     async def _drive(self, index: int) -> None:
         try:

@@ -34,7 +34,9 @@ class GuardedGeneration:
         self._watch = watch
         self._resumed = bool(plan.continuations)
         self._outputs = {
-            index: GuardedOutput(index, watch.output, _delivered(plan, index, tokenizer))
+            index: GuardedOutput(
+                index, watch.output, _delivered(plan, index, tokenizer), generation.delivered.get(index, "")
+            )
             for index in range(plan.n)
             if index not in plan.continuations or not plan.continuations[index].finished
         }
@@ -255,7 +257,7 @@ def _spoke_of_input(attachment: Attachment, judgment: Judgment | None) -> GuardS
 
 
 def _delivered(plan: Plan, index: int, tokenizer: Tokenizer) -> str:
-    """The text that the client already has of an output: whole characters."""
+    """What the client already has of an output, calls as they were written: whole characters."""
     ids = plan.continuations[index].token_ids if index in plan.continuations else ()
     raw = b"".join(tokenizer.piece(token_id) for token_id in ids if not tokenizer.is_control(token_id))
     return codecs.getincrementaldecoder("utf-8")("replace").decode(raw)

@@ -31,9 +31,10 @@ class Answer:
         complete: nothing will be added.
     """
 
-    def __init__(self, delivered: str) -> None:
+    def __init__(self, delivered: str, text: str) -> None:
+        """Take all that the client already has, and what of it is the output's text."""
         self._pieces = [delivered]
-        self.end = Mark(len(delivered), len(delivered.encode()))
+        self.end = Mark(len(delivered), len(text.encode()))
         self.sentence_end = 0
         self.complete = False
 
@@ -97,10 +98,10 @@ class GuardedOutput:
         done: its end is among what may leave or has left.
     """
 
-    def __init__(self, index: int, attachments: Sequence[Attachment], delivered: str) -> None:
-        """Take which output it is, its guards, and the text that the client already has of it."""
+    def __init__(self, index: int, attachments: Sequence[Attachment], delivered: str, text: str) -> None:
+        """Take which output it is, its guards, what the client already has of it, and what of that is text."""
         self._index = index
-        self._answer = Answer(delivered)
+        self._answer = Answer(delivered, text)
         self.judges = [Judge(attachment, self._answer) for attachment in attachments]
         self._held: deque[tuple[int, Event]] = deque()
         self._ready: list[Event] = []

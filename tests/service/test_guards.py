@@ -10,7 +10,7 @@ import pytest
 
 from backends.errors import UnavailableError
 from backends.types import TokenDelta
-from paddock.v1 import generate_pb2, guard_pb2
+from paddock.v1 import chat_pb2, generate_pb2, guard_pb2
 from services.config import GuardKind
 from services.guard.config import GuardConfig, GuardMode, GuardSubject
 from tests.scripted_guard import SAFE, UNSAFE, ScriptedGuard, said
@@ -210,3 +210,23 @@ async def _read(call):
 
     assert (await failure(take())).reason == "GUARD_UNAVAILABLE"
     return deltas
+
+
+@pytest.mark.parametrize("cut", [16, 19, 22])
+async def test_what_was_read_as_a_call_does_not_count_as_text_released(guarded, cut):
+    answer = 'So.<function=now>{"a":1]x.Done.'
+
+    async def script(wanted):
+        for character in answer[len(wanted.continuation) : -1]:
+            yield TokenDelta((byte_id(character),))
+        yield end(wanted, byte_id(answer[-1]))
+
+    now = chat_pb2.Tool(function=chat_pb2.FunctionTool(name="now"))
+    async with guarded(script, unsafe=lambda text: False) as (rig, _):
+        asked = request(max_tokens=60, chat=chat("When?", tools=[now]))
+        whole = await rig.stream(asked)
+        asked.continuations.add(token_ids=whole.only.ids[:cut])
+        rest = await rig.stream(asked)
+
+    assert whole.only.text == answer
+    assert whole.only.guards[-1].released_through == rest.only.guards[-1].released_through == len(answer)

@@ -13,7 +13,7 @@ import grpc.aio
 from google.protobuf.message import Message
 
 from backends.base import Backend
-from backends.errors import UnavailableError, UnsupportedError
+from backends.errors import ContextLengthError, InvalidRequestError, UnavailableError, UnsupportedError
 from paddock.v1 import (
     classify_pb2,
     generate_pb2,
@@ -145,6 +145,11 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
             raise ModelUnavailableError(model.name, _GONE, RETRY_ELSEWHERE_S) from error
         except UnsupportedError as error:
             raise FeatureUnsupportedError(error.feature, model.name) from error
+        except ContextLengthError:
+            raise
+        except InvalidRequestError as error:
+            violation = Violation(requests.field_of(request, error.field), error.message)
+            raise InvalidArgumentError([violation]) from error
         finally:
             self._give_back(room, generation)
 

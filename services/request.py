@@ -86,6 +86,12 @@ def has_form(request: generate_pb2.GenerateRequest) -> bool:
     return request.HasField("response_format") or forces_call(request.chat)
 
 
+def field_of(request: generate_pb2.GenerateRequest, name: str) -> str:
+    """Give the path of the field that a backend calls by the name that it has in its own request."""
+    form = "chat.tool_choice" if forces_call(request.chat) else "response_format"
+    return {"continuation": "continuations", "grammar": form, "stop_token_ids": "stop.token_ids"}.get(name, name)
+
+
 def encode_input(
     request: generate_pb2.GenerateRequest, model: ServedModel, loaded: Loaded, checks: Checks
 ) -> EncodedPrompt:

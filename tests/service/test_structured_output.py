@@ -13,6 +13,7 @@ pytest.importorskip("xgrammar")
 import jsonschema
 from grpc import StatusCode as Code
 
+from backends.errors import InvalidRequestError
 from backends.transformers.config import TransformersConfig
 from paddock.v1 import chat_pb2, generate_pb2
 from tests import walk
@@ -90,7 +91,20 @@ async def test_a_continuation_out_of_form_is_refused(real):
     wanted.continuations.add(output_index=0, token_ids=[1, 2, 3])
     failed = await failure(real.generate(wanted))
     assert failed.code is Code.INVALID_ARGUMENT
-    assert list(failed.violations) == ["continuation"]
+    assert list(failed.violations) == ["continuations"]
+
+
+@pytest.mark.parametrize(("forced", "field"), [(False, "response_format"), (True, "chat.tool_choice")])
+async def test_what_the_backend_says_of_a_grammar_names_the_field_that_asked_for_it(checkpoint, forced, field):
+    async def script(wanted):
+        raise InvalidRequestError("grammar", "can't be followed")
+        yield
+
+    called = chat("Rain?", tools=[TOOL], tool_choice=chat_pb2.ToolChoice(function_name="weather"))
+    wanted = request(chat=called) if forced else request(response_format=FORMATS["regex"][0])
+    async with serving(model_config(checkpoint), backend=ScriptedBackend(script)) as rig:
+        failed = await failure(rig.generate(wanted))
+    assert (failed.code, failed.violations) == (Code.INVALID_ARGUMENT, {field: "can't be followed"})
 
 
 TOOL = chat_pb2.Tool(function=chat_pb2.FunctionTool(name="weather"))

@@ -60,7 +60,8 @@ class Backend(ABC):
             deltas of one or more ids; the ids of a request depend on nothing but the request and the model.
 
         Raises:
-            InvalidRequestError: on the first step, when the request can't be computed.
+            InvalidRequestError: on the first step, when the request can't be computed; later only of a grammar that
+                turns out too ambiguous to be followed.
             UnsupportedError: on the first step.
             UnavailableError: at any step.
             ComputeError: at any step; this request's only.

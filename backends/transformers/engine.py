@@ -245,7 +245,8 @@ class Engine:
     def _emit(self, sequence: Sequence, token: int, logprobs: tuple[TokenLogprob, ...]) -> Emission:
         first = sequence.computed == sequence.prefill
         if sequence.follower is not None and (problem := sequence.follower.take(token)):
-            return self._fail(sequence, problem)
+            self._remove(sequence)
+            return Emission(sequence.ticket, error=problem)
         finish: Finish | None = sequence.append(token, self._context_length)
         if finish is not None:
             self._remove(sequence)

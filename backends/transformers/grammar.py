@@ -13,7 +13,7 @@ import torch
 import xgrammar
 from torch import Tensor
 
-from backends.errors import InvalidRequestError
+from backends.errors import BackendError, ComputeError, InvalidRequestError
 from backends.types import GenerationRequest
 
 _PATIENCE_S = 1.0
@@ -82,12 +82,12 @@ class Follower:
         """Mark in a row the ids that may come next."""
         self._timed(self._matcher.fill_next_token_bitmask, bitmask, row)
 
-    def take(self, token_id: int) -> str:
-        """Go on by an id, and say what keeps the answer from going on, if anything does."""
+    def take(self, token_id: int) -> BackendError | None:
+        """Go on by an id, and give what keeps the answer from going on, if anything does."""
         self._tokens += 1
         if not self._timed(self._matcher.accept_token, token_id):
-            return "the grammar does not allow what was chosen by it"
-        return _TOO_SLOW if self._too_slow else ""
+            return ComputeError("the grammar does not allow what was chosen by it")
+        return InvalidRequestError("grammar", _TOO_SLOW) if self._too_slow else None
 
     def _timed(self, function: Callable[..., T], *arguments: Any) -> T:
         started = time.thread_time()

@@ -14,6 +14,7 @@ import jsonschema
 from grpc import StatusCode as Code
 
 from backends.errors import InvalidRequestError
+from backends.transformers import grammar
 from backends.transformers.config import TransformersConfig
 from paddock.v1 import chat_pb2, generate_pb2
 from tests import walk
@@ -135,6 +136,16 @@ async def test_a_keyword_that_can_not_be_enforced_is_told_by_its_path(real):
     failed = await failure(real.generate(request(response_format=Format(json_schema=schema))))
     assert failed.code is Code.INVALID_ARGUMENT
     assert failed.violations == {"response_format.json_schema": "/properties/age/multipleOf: can't be enforced"}
+
+
+async def test_a_grammar_that_turns_out_too_ambiguous_is_the_requests_fault(real, monkeypatch):
+    monkeypatch.setattr(grammar, "_PATIENCE_S", 0.0)
+    monkeypatch.setattr(grammar, "_PATIENCE_PER_TOKEN_S", 0.0)
+    failed = await failure(
+        real.generate(request(response_format=Format(ebnf='root ::= a "!"\na ::= [a-z] | [a-z] a a?')))
+    )
+    assert failed.code is Code.INVALID_ARGUMENT
+    assert "ambiguous" in failed.violations["response_format"]
 
 
 async def test_an_empty_format_is_refused(real):

@@ -21,6 +21,7 @@ _MAX_PARTS = 16_384
 _MAX_TOOLS = 128
 _MAX_SCHEMA = 64 * 1024
 _MAX_SCHEMAS = 256 * 1024
+_MAX_ARGUMENTS = 1024 * 1024
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NAME_RULE = "is not 1 to 64 characters of A-Z a-z 0-9 _ -"
 
@@ -160,7 +161,7 @@ def _tool(tool: chat_pb2.Tool, path: str, checks: Checks) -> Tool | BuiltinTool 
 
 def _tool_call(call: chat_pb2.ToolCall, path: str, checks: Checks) -> ToolCall | None:
     checks.require(bool(_NAME.fullmatch(call.name)), f"{path}.name", _NAME_RULE)
-    arguments = _json_object(call.arguments_json or "{}", f"{path}.arguments_json", checks)
+    arguments = _json_object(call.arguments_json or "{}", f"{path}.arguments_json", checks, _MAX_ARGUMENTS)
     return None if arguments is None else ToolCall(call.name, arguments, call.id)
 
 
@@ -172,8 +173,8 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _json_object(text: str, field: str, checks: Checks) -> dict[str, Any] | None:
-    if not checks.require(len(text) <= _MAX_SCHEMA, field, f"is longer than {_MAX_SCHEMA} characters"):
+def _json_object(text: str, field: str, checks: Checks, most: int = _MAX_SCHEMA) -> dict[str, Any] | None:
+    if not checks.require(len(text) <= most, field, f"is longer than {most} characters"):
         return None
     try:
         value = strict_json.loads(text)

@@ -262,7 +262,7 @@ class Generation:
         self._wake.set()
 
     def _finish_open(self) -> None:
-        if not self._produced and not self._plan.continuations:
+        if self._open and not self._produced and not self._plan.continuations:
             raise DeadlineTooShortError
         for index in sorted(self._open):
             self._finish(index, FinishReason.TIME_LIMIT)

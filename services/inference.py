@@ -94,10 +94,9 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         self, request: tokenize_pb2.TokenizeRequest, context: Context
     ) -> tokenize_pb2.TokenizeResponse:
         """Encode as Generate does."""
-        names = {name for name in (request.model, request.generate.model) if name}
-        if len(names) > 1:
+        model = self._models.find(request.model or request.generate.model)
+        if request.generate.model and self._models.find(request.generate.model) is not model:
             raise InvalidArgumentError([Violation("generate.model", "is not the outer model")])
-        model = self._models.find(names.pop() if names else "")
         loaded, _ = model.ready()
         return await _off_loop(request, _tokenize, request, model, loaded)
 

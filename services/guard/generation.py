@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -166,7 +166,7 @@ class GuardedGeneration:
 
     async def _judge_output(self, index: int, output: GuardedOutput, judge: Judge) -> None:
         mark = output.mark
-        judgment = await judge.attachment.ask(judge.view(self._watch.dialog))
+        judgment = await judge.attachment.ask(judge.view(self._watch.dialog), self._watch.chars + mark.chars)
         judge.busy = False
         self._count(judgment)
         output.judged(judge, mark, judgment)
@@ -176,8 +176,8 @@ class GuardedGeneration:
         else:
             self._ask(index, output)
 
-    async def _judge_input(self, attachment: Attachment, inputs: Sequence[classify_pb2.ClassifyInput]) -> None:
-        judgment = await attachment.ask(inputs)
+    async def _judge_input(self, attachment: Attachment, inputs: Iterator[classify_pb2.ClassifyInput]) -> None:
+        judgment = await attachment.ask(inputs, self._watch.chars)
         self._count(judgment)
         if attachment not in self._silent:
             return

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from backends.errors import BackendError, InvalidRequestError
 from paddock.v1 import classify_pb2, guard_pb2
@@ -17,6 +18,12 @@ Classify = Callable[[classify_pb2.ClassifyRequest], Awaitable[classify_pb2.Class
 
 _INPUTS = 16
 """Of one call: a long text takes several calls, of which the first that finds something is the last."""
+
+_CALL_BYTES = 2**20
+"""After which a call takes no more inputs: each window of a text brings what was said before it along."""
+
+_INLINE_CHARS = 20_000
+"""What is put together from more text than this takes a thread: it would hold up the event loop."""
 
 _RETRY_S = 1.0
 
@@ -73,8 +80,12 @@ class Attachment:
         """Whether what it is against does not pass."""
         return self.mode is GuardMode.enforce
 
-    async def ask(self, inputs: Sequence[classify_pb2.ClassifyInput]) -> Judgment | None:
+    async def ask(self, inputs: Iterable[classify_pb2.ClassifyInput], chars: int) -> Judgment | None:
         """Have inputs judged, until one is not safe; the verdict is the worst of them.
+
+        Args:
+            inputs: made one by one, as they are taken.
+            chars: of the text that they are made of.
 
         Returns:
             None where the guard could not be asked and need not be.
@@ -84,10 +95,11 @@ class Attachment:
         """
         tokens = 0
         verdicts: list[guard_pb2.GuardVerdict] = []
-        for start in range(0, len(inputs), _INPUTS):
-            batch = inputs[start : start + _INPUTS]
+        calls = self._calls(iter(inputs))
+        take = partial(next, calls, None)
+        while call := await asyncio.to_thread(take) if chars > _INLINE_CHARS else take():
             try:
-                response = await asyncio.wait_for(self._classify(batch), self.config.timeout_s)
+                response = await asyncio.wait_for(self.guard.classify(call), self.config.timeout_s)
             except (InvalidArgumentError, InvalidRequestError) as error:
                 _log.warning(
                     "guard %s of model %s can't judge what it is shown: %s", self.guard.name, self.model, error
@@ -98,13 +110,21 @@ class Attachment:
                 self._miss(error)
                 return None
             tokens += response.usage.total_tokens
-            verdicts += _verdicts(response, len(batch))
+            verdicts += _verdicts(response, len(call.inputs))
             if verdicts[-1].decision != guard_pb2.GUARD_DECISION_SAFE:
                 break
         return Judgment(_worst(verdicts), tokens)
 
-    async def _classify(self, inputs: Sequence[classify_pb2.ClassifyInput]) -> classify_pb2.ClassifyResponse:
-        return await self.guard.classify(classify_pb2.ClassifyRequest(model=self.guard.name, inputs=inputs))
+    def _calls(self, inputs: Iterator[classify_pb2.ClassifyInput]) -> Iterator[classify_pb2.ClassifyRequest]:
+        call, size = classify_pb2.ClassifyRequest(model=self.guard.name), 0
+        for given in inputs:
+            call.inputs.append(given)
+            size += given.ByteSize()
+            if len(call.inputs) == _INPUTS or size > _CALL_BYTES:
+                yield call
+                call, size = classify_pb2.ClassifyRequest(model=self.guard.name), 0
+        if call.inputs:
+            yield call
 
     def _miss(self, error: Exception) -> None:
         expected = isinstance(error, (ServiceError, BackendError, asyncio.TimeoutError))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from paddock.v1 import chat_pb2, classify_pb2, guard_pb2
@@ -81,13 +81,11 @@ class Judge:
         enough = new >= self.attachment.config.step_chars or self._answer.sentence_end > self.judged.chars
         return not self.busy and new > 0 and (enough or self._answer.complete)
 
-    def view(self, dialog: Sequence[view.Turn]) -> list[classify_pb2.ClassifyInput]:
-        """Show it all that is new, in windows that reach back."""
+    def view(self, dialog: Sequence[view.Turn]) -> Iterator[classify_pb2.ClassifyInput]:
+        """Show it all that is new by now, in windows that reach back."""
         config, text = self.attachment.config, self._answer.text()
-        return [
-            view.chat(dialog, chat_pb2.ROLE_ASSISTANT, text[start:end], config.context_chars)
-            for start, end in view.windows(len(text), self.judged.chars, config.window_chars, config.overlap_chars)
-        ]
+        cut = view.windows(len(text), self.judged.chars, config.window_chars, config.overlap_chars)
+        return (view.chat(dialog, chat_pb2.ROLE_ASSISTANT, text[s:e], config.context_chars) for s, e in cut)
 
 
 class GuardedOutput:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -85,20 +85,20 @@ def texts(conversation: Sequence[chat_pb2.Message]) -> list[classify_pb2.Classif
     return inputs
 
 
-def last_turns(dialog: Sequence[Turn], config: GuardConfig) -> list[classify_pb2.ClassifyInput]:
+def last_turns(dialog: Sequence[Turn], config: GuardConfig) -> Iterator[classify_pb2.ClassifyInput]:
     """Give the last turn to be judged; where it isn't the user's, also the user's last one."""
     users = [end for end, turn in enumerate(dialog, 1) if turn.by_user]
-    ends = sorted({len(dialog), *users[-1:]})
-    return [given for end in ends for given in last_turn(dialog[:end], config)]
+    for end in sorted({len(dialog), *users[-1:]}):
+        yield from last_turn(dialog[:end], config)
 
 
-def last_turn(dialog: Sequence[Turn], config: GuardConfig) -> list[classify_pb2.ClassifyInput]:
-    """Give the last turn to be judged, with what was said before."""
+def last_turn(dialog: Sequence[Turn], config: GuardConfig) -> Iterator[classify_pb2.ClassifyInput]:
+    """Give the last turn to be judged, in windows, each with what was said before: together they may be huge."""
     if not dialog or not dialog[-1].text.strip():
-        return []
+        return
     turn = dialog[-1]
-    cut = windows(len(turn.text), 0, config.window_chars, config.overlap_chars)
-    return [chat(dialog[:-1], turn.role, turn.text[start:end], config.context_chars) for start, end in cut]
+    for start, end in windows(len(turn.text), 0, config.window_chars, config.overlap_chars):
+        yield chat(dialog[:-1], turn.role, turn.text[start:end], config.context_chars)
 
 
 def windows(length: int, start: int, size: int, overlap: int) -> list[tuple[int, int]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from llama.tokenizer import Tokenizer
 from paddock.v1 import classify_pb2, generate_pb2
@@ -23,11 +24,13 @@ class Watch:
             is the client that says so. Guards with nothing to see are left out.
         output: guards of the output.
         dialog: what was said before the output.
+        chars: of the dialog and of what outputs are said to have.
     """
 
-    input: tuple[tuple[Attachment, list[classify_pb2.ClassifyInput]], ...]
+    input: tuple[tuple[Attachment, Iterator[classify_pb2.ClassifyInput]], ...]
     output: tuple[Attachment, ...]
     dialog: tuple[view.Turn, ...]
+    chars: int
 
 
 def watch(
@@ -56,12 +59,14 @@ def watch(
     for attachment in attachments:
         if attachment.config.subject is GuardSubject.input:
             if attachment.guard.reads_chats:
-                inputs = view.last_turns(dialog, attachment.config)
-                for ids in continued:
-                    inputs += view.last_turn(view.resumed(dialog, ids, tokenizer), attachment.config)
+                resumed = (view.resumed(dialog, ids, tokenizer) for ids in continued)
+                turns = (view.last_turn(one, attachment.config) for one in resumed)
+                inputs = chain(view.last_turns(dialog, attachment.config), *turns)
             else:
-                inputs = view.texts([*messages, *(view.by_user(view.decoded(ids, tokenizer)) for ids in continued)])
-            if inputs:
-                shown.append((attachment, inputs))
+                said = (view.by_user(view.decoded(ids, tokenizer)) for ids in continued)
+                inputs = chain(view.texts([*messages, *said]))
+            if (first := next(inputs, None)) is not None:
+                shown.append((attachment, chain([first], inputs)))
     output = tuple(a for a in attachments if a.config.subject is GuardSubject.output)
-    return Watch(tuple(shown), output, dialog)
+    chars = sum(len(turn.text) for turn in dialog) + sum(map(len, continued))
+    return Watch(tuple(shown), output, dialog, chars)

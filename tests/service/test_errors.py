@@ -229,6 +229,12 @@ async def test_a_model_must_be_named_where_there_are_several(checkpoint):
         named = await rig.generate(request(model="simulator"))
         assert named.started.model == MODEL
 
+        asked = request(model="simulator")
+        told = await rig.stub.Tokenize(tokenize_pb2.TokenizeRequest(model=MODEL, generate=asked))
+        assert told.token_count == named.started.prompt_tokens, "a name and its alias agree"
+        failed = await failure(rig.stub.Tokenize(tokenize_pb2.TokenizeRequest(model="other", generate=asked)))
+        assert list(failed.violations) == ["generate.model"]
+
 
 async def test_the_only_model_beside_guards_needs_no_name(checkpoint, tmp_path):
     folder = guard_folder(tmp_path)

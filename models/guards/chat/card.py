@@ -77,9 +77,9 @@ _METHOD: Final = """\
 Every conversation is drawn anew from the seed. The loss is on the verdict, and on a note behind each message that says
 that message's verdict. Many batches are conversations without a prompt around them; in the others, prompts share four
 frames (task and categories), each computed once. Muon moves the matrices of the layers, AdamW the rest; the rate falls
-in a line to zero. The same corpus, seed, software, machine and number of threads give the same model. But paddock-tiny's
-corpus is part of it, and has changed in a few phrasings since these weights were made: today the command makes a model
-like this one, not the same.
+in a line to zero. The same corpus, seed, software, machine and number of threads give the same model. But
+paddock-tiny's corpus is part of it, and has changed in a few phrasings since these weights were made: today the command
+makes a model like this one, not the same.
 """
 
 

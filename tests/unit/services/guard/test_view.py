@@ -128,7 +128,7 @@ def test_turns_alternate_and_leave_nothing_out_but_the_operators():
     ],
 )
 def test_the_last_turn_is_judged_and_the_users_last_one(conversation, judged):
-    inputs = view.last_turns(view.turns(conversation), GuardConfig())
+    inputs = list(view.last_turns(view.turns(conversation), GuardConfig()))
 
     assert [said(given)[-1][1] for given in inputs] == judged
 
@@ -136,7 +136,7 @@ def test_the_last_turn_is_judged_and_the_users_last_one(conversation, judged):
 def test_a_long_turn_is_judged_in_windows_each_with_what_was_said_before():
     dialog = view.turns([message(USER, "first"), message(ASSISTANT, "yes"), message(USER, "x" * 25)])
 
-    inputs = view.last_turns(dialog, GuardConfig(window_chars=10, overlap_chars=3))
+    inputs = list(view.last_turns(dialog, GuardConfig(window_chars=10, overlap_chars=3)))
 
     assert len(inputs) == 4
     assert all(said(given)[:2] == [(USER, "first"), (ASSISTANT, "yes")] for given in inputs)

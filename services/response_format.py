@@ -9,7 +9,7 @@ from llama import strict_json
 from paddock.v1 import generate_pb2
 from services.checks import Checks
 from services.grammar import automaton, ebnf, json_value, regex
-from services.grammar.rule import GrammarError, Rule, write
+from services.grammar.rule import GrammarError, Rule, Work, write
 from services.schema import compile_schema
 
 _MAX_SCHEMA = 64 * 1024
@@ -39,9 +39,14 @@ def read_response_format(message: generate_pb2.ResponseFormat, checks: Checks) -
 
 _READERS: dict[str, Callable[[generate_pb2.ResponseFormat], Rule]] = {
     "json_object": lambda message: json_value.Values().object,
-    "regex": lambda message: automaton.rules(automaton.determinize(regex.read(message.regex)), automaton.plain, ""),
+    "regex": lambda message: _regex(message.regex),
     "ebnf": lambda message: ebnf.read(message.ebnf),
 }
+
+
+def _regex(pattern: str) -> Rule:
+    work = Work()
+    return automaton.rules(automaton.determinize(regex.read(pattern), work), automaton.plain, "", work)
 
 
 def _schema(text: str, field: str, checks: Checks) -> Rule | None:
@@ -52,7 +57,7 @@ def _schema(text: str, field: str, checks: Checks) -> Rule | None:
     except ValueError:
         checks.require(False, field, f"is no JSON of at most {strict_json.MAX_DEPTH} levels")
         return None
-    return compile_schema(schema, field, checks)
+    return compile_schema(schema, field, checks, json_value.Values())
 
 
 def _choice(strings: list[str], field: str, checks: Checks) -> Rule | None:

@@ -15,7 +15,6 @@ from typing import Any, NoReturn
 
 from services.checks import Checks
 from services.grammar import json_value, scalar
-from services.grammar.effort import Effort
 from services.grammar.rule import MAX_RULES, GrammarError, Rule, write
 from services.grammar.scalar import KeywordError
 
@@ -47,15 +46,15 @@ class _Refused(Exception):  # noqa: N818 - caught where it was noted
     """A part of a schema can't be enforced; the violation is noted."""
 
 
-def compile_schema(schema: Any, field: str, checks: Checks, effort: Effort | None = None) -> Rule | None:
+def compile_schema(schema: Any, field: str, checks: Checks, values: json_value.Values) -> Rule | None:
     """Make the rule of the JSON texts that a schema asks for; None, and a note, where that can't be done.
 
     Args:
         schema: as read from JSON by `llama.strict_json`.
         field: of the request, for violations; they name the keyword by its JSON pointer (RFC 6901).
-        effort: of the grammar that the rule is for, where it isn't all of it.
+        values: what schemas that become one grammar share.
     """
-    compiler = _Compiler(schema, field, checks, effort or Effort())
+    compiler = _Compiler(schema, field, checks, values)
     try:
         rule = compiler.root()
         write(rule)
@@ -68,9 +67,9 @@ def compile_schema(schema: Any, field: str, checks: Checks, effort: Effort | Non
 
 
 class _Compiler:
-    def __init__(self, root: Any, field: str, checks: Checks, effort: Effort) -> None:
-        self._root, self._field, self._checks, self._effort = root, field, checks, effort
-        self._values = json_value.Values()
+    def __init__(self, root: Any, field: str, checks: Checks, values: json_value.Values) -> None:
+        self._root, self._field, self._checks = root, field, checks
+        self._values, self._work = values, values.work
         self._made: dict[str, Rule] = {}
         self._pending: list[tuple[Rule, Any, str]] = []
         self._shared: dict[object, Rule] = {}
@@ -79,8 +78,8 @@ class _Compiler:
         """Compile everything, part by part, so that depth costs no stack."""
         root, refused = self._part(self._root, ""), False
         while self._pending:
-            self._effort.spend()
             rule, schema, path = self._pending.pop()
+            self._work.spend(1)
             try:
                 rule.options += self._compile(schema, path).options
             except KeywordError as error:
@@ -88,7 +87,6 @@ class _Compiler:
                 refused = True
             except _Refused:
                 refused = True
-            self._effort.spend(rule)
         if refused:
             raise _Refused
         return root
@@ -96,6 +94,7 @@ class _Compiler:
     def _part(self, schema: Any, path: str) -> Rule:
         """Give the rule of a part, to be compiled later; the same one each time."""
         if path not in self._made:
+            self._work.spend(10 + len(path) // 50)
             if len(self._made) >= MAX_RULES:
                 raise GrammarError(f"is too complex: it takes more than {MAX_RULES} rules")
             self._made[path] = Rule()
@@ -148,8 +147,9 @@ class _Compiler:
     def _target(self, reference: Any, path: str) -> Any:
         if not isinstance(reference, str) or not (reference == "#" or reference.startswith("#/")):
             self._refuse(path, "is no reference within the schema: write #/$defs/name")
-        schema = self._root
-        for word in reference.split("/")[1:]:
+        schema, words = self._root, reference.split("/")[1:]
+        self._work.spend(len(words))
+        for word in words:
             word = word.replace("~1", "/").replace("~0", "~")
             if isinstance(schema, dict) and word in schema:
                 schema = schema[word]
@@ -166,6 +166,7 @@ class _Compiler:
         kept = [value for value in values if types is None or any(scalar.is_of_type(value, kind) for kind in types)]
         if not kept:
             self._refuse(path_here, "has no value of the type")
+        self._work.spend(5 * len(kept))
         return Rule(*((json_value.literal(value),) for value in kept))
 
     def _require_apart(self, schemas: list[Any], path: str) -> None:
@@ -176,6 +177,7 @@ class _Compiler:
         if len(marks) > _MAX_COMPARED:
             self._refuse(path, f"can't be enforced for more than {_MAX_COMPARED} that no one const tells apart")
         for index, some in enumerate(marks):
+            self._work.spend(3 * index)
             for other in marks[:index]:
                 if not any(some[place].isdisjoint(other[place]) for place in some.keys() & other.keys()):
                     self._refuse(
@@ -224,7 +226,11 @@ class _Compiler:
         given = {keyword: schema[keyword] for keyword in BY_TYPE[kind] if keyword in schema}
         if not given:
             return {"string": self._values.text, "number": self._values.number, "integer": self._values.integer}[kind]
-        make = partial(scalar.string, given) if kind == "string" else partial(scalar.numeric, kind, given)
+        make = (
+            partial(scalar.string, given, self._values)
+            if kind == "string"
+            else partial(scalar.numeric, kind, given, self._work)
+        )
         return self._share((kind, repr(given)), make)
 
     def _array(self, schema: dict[str, Any], path: str) -> Rule:
@@ -244,7 +250,7 @@ class _Compiler:
             if least > len(items):
                 self._refuse(_join(path, "minItems"), "is more than there can be")
             most = len(items) if most is None else min(most, len(items))
-        return json_value.array(items, more, least, most)
+        return json_value.array(items, more, least, most, self._work)
 
     def _object(self, schema: dict[str, Any], path: str) -> Rule:
         properties, required = self._properties(schema, path)
@@ -257,12 +263,12 @@ class _Compiler:
             self._refuse(_join(path, "minProperties"), "can't be enforced above 1 and the required ones")
         further = None
         if extra is not False:
-            key = self._share(("key", *properties), lambda: json_value.text_but(properties))
+            key = self._share(("key", *properties), lambda: json_value.text_but(properties, self._work))
             further = (key, ": ", self._part(extra, _join(path, "additionalProperties")))
         if most is not None and properties and (further or most < len(properties)):
             self._refuse(_join(path, "maxProperties"), "can't be enforced beside properties")
         parts = [((f"{json_value.literal(name)}: ", part), name in required) for name, part in properties.items()]
-        return json_value.members(parts, further, least, most if further else None)
+        return json_value.members(parts, further, least, most if further else None, self._work)
 
     def _properties(self, schema: dict[str, Any], path: str) -> tuple[dict[str, Rule], list[str]]:
         properties, required = schema.get("properties", {}), schema.get("required", [])

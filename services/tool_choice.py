@@ -10,8 +10,7 @@ from llama import strict_json
 from llama.chat import BuiltinTool
 from paddock.v1 import chat_pb2
 from services.checks import Checks
-from services.grammar.effort import Effort
-from services.grammar.json_value import literal
+from services.grammar.json_value import Values, literal
 from services.grammar.rule import GrammarError, Rule, write
 from services.schema import compile_schema
 
@@ -60,10 +59,10 @@ def call_grammar(chat: chat_pb2.Chat, path: str, checks: Checks) -> Grammar | No
     The name comes first, so that the arguments can be told as they are written.
     """
     names = callable_tools(chat)
-    call, effort, readable = Rule(), Effort(), True
+    call, readable, values = Rule(), True, Values()
     for index, tool in enumerate(chat.tools):
         if (name := tool_name(tool)) in names:
-            arguments = _arguments(tool, f"{path}.tools[{index}].function.parameters_json", checks, effort)
+            arguments = _arguments(tool, f"{path}.tools[{index}].function.parameters_json", checks, values)
             readable &= arguments is not None
             call.add(f'{{"name": {literal(name)}, "parameters": ', arguments or Rule(), "}")
     if not readable or not names:
@@ -75,10 +74,10 @@ def call_grammar(chat: chat_pb2.Chat, path: str, checks: Checks) -> Grammar | No
         return None
 
 
-def _arguments(tool: chat_pb2.Tool, field: str, checks: Checks, effort: Effort) -> Rule | None:
+def _arguments(tool: chat_pb2.Tool, field: str, checks: Checks, values: Values) -> Rule | None:
     """Make the rule of a tool's arguments, which are an object."""
     if tool.builtin in BUILTINS:
-        return compile_schema(_exactly({BUILTINS[tool.builtin].parameter: {"type": "string"}}), field, checks, effort)
+        return compile_schema(_exactly({BUILTINS[tool.builtin].parameter: {"type": "string"}}), field, checks, values)
     try:
         schema = strict_json.loads(tool.function.parameters_json or "{}")
     except ValueError:
@@ -86,12 +85,12 @@ def _arguments(tool: chat_pb2.Tool, field: str, checks: Checks, effort: Effort) 
     if not isinstance(schema, dict):
         return None  # refused where tools are read
     if not schema:
-        return compile_schema(_exactly({}), field, checks, effort)
+        return compile_schema(_exactly({}), field, checks, values)
     if "type" not in schema and not any(keyword in schema for keyword in _COMPOSED):
-        return compile_schema({"type": "object", **schema}, field, checks, effort)
+        return compile_schema({"type": "object", **schema}, field, checks, values)
     if not checks.require(schema.get("type", "object") == "object", field, "its type is not object"):
         return None
-    return compile_schema(schema, field, checks, effort)
+    return compile_schema(schema, field, checks, values)
 
 
 def _exactly(properties: Mapping[str, Any]) -> dict[str, Any]:

@@ -57,6 +57,17 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--stop", action="append", default=[], type=text, metavar="TEXT", help="end before this text; repeatable"
     )
+    _add_form(group.add_mutually_exclusive_group())
+
+
+def _add_form(group: argparse._MutuallyExclusiveGroup) -> None:
+    group.add_argument("--json-object", action="store_true", help="hold it to a JSON object")
+    group.add_argument("--json-schema", type=text_or_file, metavar="TEXT|@FILE", help="hold it to a JSON schema")
+    group.add_argument("--regex", type=text_or_file, metavar="TEXT|@FILE", help="hold it to a regular expression")
+    group.add_argument("--ebnf", type=text_or_file, metavar="TEXT|@FILE", help="hold it to a grammar")
+    group.add_argument(
+        "--choice", action="append", default=[], type=text, metavar="TEXT", help="hold it to such a text; repeatable"
+    )
 
     group.add_argument(
         "--guard",
@@ -86,6 +97,13 @@ def shape_answer(request: GenerateRequest, args: argparse.Namespace) -> None:
         setattr(request.guards, subject, GuardMode.GUARD_MODE_ENFORCE)
     if args.stop:
         request.stop.strings.extend(args.stop)
+    if args.json_object:
+        request.response_format.json_object.SetInParent()
+    for kind in ("json_schema", "regex", "ebnf"):
+        if getattr(args, kind) is not None:
+            setattr(request.response_format, kind, getattr(args, kind))
+    if args.choice:
+        request.response_format.choice.strings.extend(args.choice)
 
 
 def connect(args: argparse.Namespace) -> Client:
@@ -170,3 +188,15 @@ def text(value: str) -> str:
         return checked(value, "it")
     except UsageError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def text_or_file(value: str) -> str:
+    """Read text, or what is in the file that it names after an @."""
+    if not value.startswith("@"):
+        return text(value)
+    try:
+        return Path(value[1:]).read_text(encoding="utf-8")
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{value[1:]} can't be read: {error.strerror or error}") from None
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{value[1:]} is not UTF-8 text") from None

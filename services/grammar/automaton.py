@@ -10,11 +10,9 @@ from dataclasses import dataclass, field
 
 from services.grammar.characters import Ranges, union
 from services.grammar.expression import Chain, Choice, Expression, Name, Repeat
-from services.grammar.rule import Characters, GrammarError, Item, Rule
+from services.grammar.rule import Characters, GrammarError, Item, Rule, Work
 
 MAX_STATES = 1000
-_MAX_PARTS = 20_000
-_MAX_WORK = 400_000
 _TOO_COMPLEX = f"is too complex: it takes more than {MAX_STATES} states"
 
 
@@ -22,13 +20,13 @@ _TOO_COMPLEX = f"is too complex: it takes more than {MAX_STATES} states"
 class _Nondeterministic:
     """State 0 is the start; `edges` go by a character, `jumps` by none."""
 
+    work: Work
     edges: list[list[tuple[int, int, int]]] = field(default_factory=list)
     jumps: list[list[int]] = field(default_factory=list)
 
     def state(self) -> int:
         """Make a state."""
-        if len(self.edges) >= _MAX_PARTS:
-            raise GrammarError(_TOO_COMPLEX)
+        self.work.spend(5)
         self.edges.append([])
         self.jumps.append([])
         return len(self.edges) - 1
@@ -52,6 +50,7 @@ class _Nondeterministic:
         elif isinstance(expression, Repeat):
             self._repeat(expression, start, end)
         else:
+            self.work.spend(len(expression))
             self.edges[start] += [(low, high, end) for low, high in expression]
         return end
 
@@ -92,7 +91,7 @@ class Automaton:
     steps: list[dict[int, Ranges]]
     final: frozenset[int]
 
-    def bounded(self, least: int, most: int | None) -> Automaton:
+    def bounded(self, least: int, most: int | None, work: Work) -> Automaton:
         """Hold the texts to a number of characters."""
         top = least if most is None else most + 1
         places: dict[tuple[int, int], int] = {(0, 0): 0}
@@ -102,6 +101,7 @@ class Automaton:
             if state in self.final and least <= count:
                 final.add(places[state, count])
             targets = {} if most is not None and after > most else self.steps[state]
+            work.spend(1 + len(targets))
             for target in targets:
                 if (target, after) not in places:
                     _limit(places)
@@ -111,25 +111,23 @@ class Automaton:
         return Automaton(steps, frozenset(final))
 
 
-def determinize(expression: Expression) -> Automaton:
+def determinize(expression: Expression, work: Work) -> Automaton:
     """Make a deterministic automaton.
 
     Raises:
-        GrammarError: it takes more than `MAX_STATES` states, or too long.
+        GrammarError: it takes more than `MAX_STATES` states, or more work than is left.
     """
-    loose = _Nondeterministic()
+    loose = _Nondeterministic(work)
     end = loose.add(expression, loose.state())
     start = loose.closure({0})
-    places, steps, pending, work = {start: 0}, list[dict[int, Ranges]](), [start], 0
+    places, steps, pending = {start: 0}, list[dict[int, Ranges]](), [start]
     for states in pending:
         edges = [edge for state in states for edge in loose.edges[state]]
-        work += len(states) + len(edges)
-        if work > _MAX_WORK:
-            raise GrammarError(_TOO_COMPLEX)
+        work.spend(len(states) + len(edges))
         ways: dict[int, list[tuple[int, int]]] = {}
         for low, high, targets in _split(edges):
             closed = loose.closure(targets)
-            work += len(closed)
+            work.spend(len(closed))
             if closed not in places:
                 _limit(places)
                 places[closed] = len(places)
@@ -139,7 +137,7 @@ def determinize(expression: Expression) -> Automaton:
     return Automaton(steps, frozenset(place for states, place in places.items() if end in states))
 
 
-def rules(automaton: Automaton, spell: Callable[[Ranges], list[tuple[Item, ...]]], end: str) -> Rule:
+def rules(automaton: Automaton, spell: Callable[[Ranges], list[tuple[Item, ...]]], end: str, work: Work) -> Rule:
     """Make rules of an automaton, one per state, each ending with the next.
 
     Args:
@@ -149,6 +147,7 @@ def rules(automaton: Automaton, spell: Callable[[Ranges], list[tuple[Item, ...]]
     made = [Rule() for _ in automaton.steps]
     for state, rule in enumerate(made):
         for target, ranges in automaton.steps[state].items():
+            work.spend(5 + len(ranges))
             for items in spell(ranges):
                 rule.add(*items, made[target])
         if state in automaton.final:

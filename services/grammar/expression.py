@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from services.grammar.characters import Ranges
-from services.grammar.rule import MAX_RULES, Characters, GrammarError, Rule, Sequence
+from services.grammar.rule import MAX_PARTS, MAX_RULES, Characters, GrammarError, Item, Rule, Sequence
 
 MAX_DEPTH = 64
 """Groups in groups."""
@@ -48,14 +48,14 @@ Expression: TypeAlias = str | Ranges | Chain | Choice | Repeat | Name
 
 
 class Unfolding:
-    """Makes rules of expressions, none with more than `MAX_RULES`.
+    """Makes rules of expressions, up to `MAX_RULES` with `MAX_PARTS` in all.
 
     Each part is made with what follows it, so that a repetition becomes a rule whose last item is itself.
     """
 
     def __init__(self, named: Callable[[str], Rule]) -> None:
         self._named = named
-        self._made = 0
+        self._made = self._parts = 0
 
     def into(self, rule: Rule, expression: Expression) -> None:
         """Give a rule the options of an expression."""
@@ -63,24 +63,35 @@ class Unfolding:
 
     def _rule(self, *options: Sequence) -> Rule:
         self._made += 1
-        if self._made > MAX_RULES:
-            raise GrammarError(f"is too complex: it takes more than {MAX_RULES} rules")
+        self._parts += sum(map(len, options))
+        if self._made > MAX_RULES or self._parts > MAX_PARTS:
+            raise GrammarError(f"is too complex: it takes more than {MAX_RULES} rules or {MAX_PARTS} parts")
         return Rule(*options)
 
     def _follow(self, expression: Expression, rest: Sequence) -> Sequence:
         """Give the sequence that is the expression and then the rest."""
-        if isinstance(expression, Name):
-            return (self._named(expression.name), *rest)
         if isinstance(expression, Chain):
-            for part in reversed(expression.parts):
-                rest = self._follow(part, rest)
-            return rest
+            return self._chain(expression, rest)
         if isinstance(expression, Choice):
             shared = self._shared(rest) if len(expression.parts) > 1 else rest
             return (self._rule(*(self._follow(part, shared) for part in expression.parts)),)
         if isinstance(expression, Repeat):
             return self._repeat(expression, rest)
-        return (expression if isinstance(expression, str) else Characters(expression), *rest)
+        return (self._item(expression), *rest)
+
+    def _chain(self, chain: Chain, rest: Sequence) -> Sequence:
+        items = list[Item]()  # from the last to the first, as long sequences would be copied with each
+        for part in reversed(chain.parts):
+            if isinstance(part, Chain | Choice | Repeat):
+                rest, items = self._follow(part, (*reversed(items), *rest)), []
+            else:
+                items.append(self._item(part))
+        return (*reversed(items), *rest)
+
+    def _item(self, expression: str | Ranges | Name) -> Item:
+        if isinstance(expression, Name):
+            return self._named(expression.name)
+        return expression if isinstance(expression, str) else Characters(expression)
 
     def _repeat(self, repeat: Repeat, rest: Sequence) -> Sequence:
         if repeat.most is None:

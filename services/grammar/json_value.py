@@ -7,14 +7,13 @@ and no name can be spelled in a way that hides that it is another's.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from services.grammar import number
-from services.grammar.automaton import Automaton, determinize, rules
+from services.grammar.automaton import Automaton, rules
 from services.grammar.characters import ALL, Ranges, intersect, of, without
-from services.grammar.expression import Repeat
-from services.grammar.rule import Characters, Item, Rule, Sequence
+from services.grammar.rule import Characters, Item, Rule, Sequence, Work
 
 PLAIN = tuple(intersect(((0x20, 0x21), (0x23, 0x5B), (0x5D, 0x10FFFF)), ALL))
 """What a string holds without an escape."""
@@ -43,23 +42,17 @@ def spell(ranges: Ranges) -> list[tuple[Item, ...]]:
     return ways
 
 
-def text(automaton: Automaton) -> Rule:
+def text(automaton: Automaton, work: Work) -> Rule:
     """Make the rule of the strings whose content an automaton accepts."""
-    return Rule(('"', rules(automaton, spell, '"')))
+    return Rule(('"', rules(automaton, spell, '"', work)))
 
 
-def any_text(least: int = 0, most: int | None = None) -> Rule:
-    """Make the rule of strings of so many characters; where they may be more than 64, of such as need no escape."""
-    if max(least, most or 0) <= _LONG_CHAINS:
-        return text(determinize(Repeat(ALL, 0, None)).bounded(least, most))
-    return Rule(('"', Characters(PLAIN, least, most), '"'))
-
-
-def text_but(names: Iterable[str]) -> Rule:
+def text_but(names: Iterable[str], work: Work) -> Rule:
     """Make the rule of the strings that are none of these."""
     steps, ends, free = [dict[int, Ranges](), {}], set[int](), 1
     children: dict[tuple[int, str], int] = {}
     for name in names:
+        work.spend(100 * len(name))
         state = 0
         for character in name:
             if (state, character) not in children:
@@ -73,12 +66,13 @@ def text_but(names: Iterable[str]) -> Rule:
         taken[state] = taken.get(state, "") + character
     for state, ways in enumerate(steps):
         ways[free] = without(of(taken.get(state, "")))
-    return text(Automaton(steps, frozenset(range(len(steps))) - ends))
+    return text(Automaton(steps, frozenset(range(len(steps))) - ends), work)
 
 
-def array(items: list[Rule], more: Rule | None, least: int, most: int | None) -> Rule:
+def array(items: list[Rule], more: Rule | None, least: int, most: int | None, work: Work) -> Rule:
     """Make the rule of arrays: these items, then others of one kind, or none where that is None; so many in all."""
     exact = max(len(items), least, 1) if most is None else most  # counted one by one so far
+    work.spend(10 * exact)
     after = Rule(("]",))
     if most is None and more is not None:
         after.add(", ", more, after)
@@ -91,7 +85,9 @@ def array(items: list[Rule], more: Rule | None, least: int, most: int | None) ->
     return Rule(("[", after))
 
 
-def members(parts: Iterable[tuple[Sequence, bool]], more: Sequence | None, least: int, most: int | None) -> Rule:
+def members(
+    parts: Collection[tuple[Sequence, bool]], more: Sequence | None, least: int, most: int | None, work: Work
+) -> Rule:
     """Make the rule of objects.
 
     Args:
@@ -99,6 +95,7 @@ def members(parts: Iterable[tuple[Sequence, bool]], more: Sequence | None, least
         more: a further member, as many of which may follow; `most` counts only these.
         least: 0 or 1: whether the object may be empty, should no member be required.
     """
+    work.spend(5 * (len(parts) + (most or 0)))
     rest, first = Rule(("}",)), Rule() if least else Rule(("}",))
     if more is not None and most is None:
         rest.add(", ", *more, rest)
@@ -115,15 +112,37 @@ def members(parts: Iterable[tuple[Sequence, bool]], more: Sequence | None, least
 
 
 class Values:
-    """The rules of any value, made once per grammar."""
+    """The rules of any value, made once per grammar, and what making the others may still cost."""
 
     def __init__(self) -> None:
-        self.text = any_text()
+        self.work = Work()
+        self._free = Rule(('"',))
+        self._free.options += self._character(self._free)
+        self._at_most = [Rule(('"',))]
+        self.text = self.string(0, None)
         self.number = number.number(number.Bounds())
         self.integer = number.integer(number.Bounds())
         self.boolean = Rule(("true",), ("false",))
         self.null = Rule(("null",))
         self.any = Rule((self.text,), (self.number,), (self.boolean,), (self.null,))
-        self.array = array([], self.any, 0, None)
-        self.object = members([], (self.text, ": ", self.any), 0, None)
+        self.array = array([], self.any, 0, None, self.work)
+        self.object = members([], (self.text, ": ", self.any), 0, None, self.work)
         self.any.options += [(self.array,), (self.object,)]
+
+    def string(self, least: int, most: int | None) -> Rule:
+        """Make the rule of strings of so many characters; where they may be more than 64, of such as need no escape.
+
+        Strings of up to 64 end in the same rules, however many lengths there are.
+        """
+        if max(least, most or 0) > _LONG_CHAINS:
+            return Rule(('"', Characters(PLAIN, least, most), '"'))
+        while most is not None and len(self._at_most) <= most - least:
+            self._at_most.append(Rule(*self._character(self._at_most[-1]), ('"',)))
+        rest = self._free if most is None else self._at_most[most - least]
+        for _ in range(least):
+            rest = Rule(*self._character(rest))
+        return Rule(('"', rest))
+
+    def _character(self, rest: Rule) -> list[Sequence]:
+        self.work.spend(5)
+        return [(*items, rest) for items in spell(ALL)]

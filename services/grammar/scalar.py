@@ -8,10 +8,11 @@ from typing import Any
 
 from services.grammar import automaton, json_value, number, regex
 from services.grammar.format_pattern import PATTERNS
-from services.grammar.rule import GrammarError, Rule
+from services.grammar.rule import GrammarError, Rule, Work
 
 MAX_COUNT = 2000
 _MAX_LENGTH = 100_000
+_NUMBER_COST = 300
 _CLASSES: dict[str, Any] = {
     "number": (int, float),
     "string": str,
@@ -50,7 +51,7 @@ def count(schema: Mapping[str, Any], keyword: str, limit: int = MAX_COUNT) -> in
     return int(value)
 
 
-def string(schema: Mapping[str, Any]) -> Rule:
+def string(schema: Mapping[str, Any], values: json_value.Values) -> Rule:
     """Make the rule of a string.
 
     Raises:
@@ -65,16 +66,16 @@ def string(schema: Mapping[str, Any]) -> Rule:
     if "pattern" in schema:
         if not isinstance(schema["pattern"], str):
             raise KeywordError("pattern", "is no regular expression")
-        return _matching("pattern", schema["pattern"], least, most)
+        return _matching("pattern", schema["pattern"], least, most, values.work)
     if "format" in schema:
         name = schema["format"]
         if not isinstance(name, str) or name not in PATTERNS:
             raise KeywordError("format", f"can't be enforced; what can: {', '.join(sorted(PATTERNS))}")
-        return _matching("format", f"^(?:{PATTERNS[name]})$", least, most)
-    return json_value.any_text(least, most)
+        return _matching("format", f"^(?:{PATTERNS[name]})$", least, most, values.work)
+    return values.string(least, most)
 
 
-def numeric(kind: str, schema: Mapping[str, Any]) -> Rule:
+def numeric(kind: str, schema: Mapping[str, Any], work: Work) -> Rule:
     """Make the rule of a number or an integer.
 
     Raises:
@@ -90,6 +91,7 @@ def numeric(kind: str, schema: Mapping[str, Any]) -> Rule:
     most = [(-values[k], k != "maximum") for k in ("maximum", "exclusiveMaximum") if k in values]
     low, above = max(least, default=(None, False))
     high, below = max(most, default=(None, False))
+    work.spend(_NUMBER_COST)
     bounds = number.Bounds(low, None if high is None else -high, above, below)
     try:
         return (number.integer if kind == "integer" else number.number)(bounds)
@@ -97,9 +99,9 @@ def numeric(kind: str, schema: Mapping[str, Any]) -> Rule:
         raise KeywordError(next(iter(values)), str(error)) from error
 
 
-def _matching(keyword: str, pattern: str, least: int, most: int | None) -> Rule:
+def _matching(keyword: str, pattern: str, least: int, most: int | None, work: Work) -> Rule:
     try:
-        found = automaton.determinize(regex.read(pattern, search=True))
-        return json_value.text(found.bounded(least, most) if least or most is not None else found)
+        found = automaton.determinize(regex.read(pattern, search=True), work)
+        return json_value.text(found.bounded(least, most, work) if least or most is not None else found, work)
     except GrammarError as error:
         raise KeywordError(keyword, str(error)) from error

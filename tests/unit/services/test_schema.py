@@ -8,8 +8,9 @@ import pytest
 
 from services.checks import Checks
 from services.errors import InvalidArgumentError
-from services.grammar import effort, json_value
-from services.grammar.rule import write
+from services.grammar import json_value
+from services.grammar.json_value import Values
+from services.grammar.rule import Work, write
 from services.schema import compile_schema
 from tests.unit.services.grammar.follow import matches
 
@@ -26,7 +27,7 @@ PERSON = {
 
 def rule_of(schema):
     checks = Checks()
-    rule = compile_schema(schema, "f", checks)
+    rule = compile_schema(schema, "f", checks, Values())
     checks.done()
     assert rule is not None
     return rule
@@ -297,7 +298,7 @@ REFUSED = [
 @pytest.mark.parametrize(("schema", "description"), REFUSED, ids=lambda value: json.dumps(value)[:60])
 def test_what_can_not_be_enforced_is_refused_by_path(schema, description):
     checks = Checks()
-    assert compile_schema(schema, "tool", checks) is None
+    assert compile_schema(schema, "tool", checks, Values()) is None
     with pytest.raises(InvalidArgumentError) as caught:
         checks.done()
     assert [violation.field for violation in caught.value.violations] == ["tool"]
@@ -306,7 +307,9 @@ def test_what_can_not_be_enforced_is_refused_by_path(schema, description):
 
 def test_all_that_is_wrong_is_told_at_once():
     checks = Checks()
-    compile_schema({"properties": {"a": {"not": {}}, "b": {"multipleOf": 1}, "c": {"type": "null"}}}, "f", checks)
+    compile_schema(
+        {"properties": {"a": {"not": {}}, "b": {"multipleOf": 1}, "c": {"type": "null"}}}, "f", checks, Values()
+    )
     with pytest.raises(InvalidArgumentError) as caught:
         checks.done()
     assert {violation.description.split(":")[0] for violation in caught.value.violations} == {
@@ -319,12 +322,12 @@ def test_depth_costs_no_stack():
     schema: dict[str, object] = {"type": "null"}
     for _ in range(700):
         schema = {"type": "array", "items": schema}
-    assert compile_schema(schema, "f", Checks()) is not None
+    assert compile_schema(schema, "f", Checks(), Values()) is not None
 
 
 def test_a_long_path_is_cut():
     checks = Checks()
-    compile_schema({"properties": {"x" * 5000: {"not": {}}}}, "f", checks)
+    compile_schema({"properties": {"x" * 5000: {"not": {}}}}, "f", checks, Values())
     with pytest.raises(InvalidArgumentError) as caught:
         checks.done()
     assert len(str(caught.value)) < 1000
@@ -332,7 +335,7 @@ def test_a_long_path_is_cut():
 
 def test_many_schemas_that_one_constant_tells_apart():
     kinds = [{"properties": {"kind": {"const": str(i)}}, "required": ["kind"]} for i in range(300)]
-    assert compile_schema({"oneOf": kinds}, "f", Checks()) is not None
+    assert compile_schema({"oneOf": kinds}, "f", Checks(), Values()) is not None
 
 
 @pytest.mark.parametrize("part", ['{"items": true, "maxItems": 1%03d}', '{"pattern": "^(a|b)*a(a|b){7}%03d$"}'])
@@ -343,15 +346,15 @@ def test_a_schema_that_is_too_complex_is_given_up_early(monkeypatch, part):
         monkeypatch.setattr(json_value, name, lambda *given, make=make: made.append(1) or make(*given))
     checks = Checks()
     parts = [json.loads(part % i) for i in range(100)]
-    assert compile_schema({"prefixItems": parts}, "f", checks) is None
+    assert compile_schema({"prefixItems": parts}, "f", checks, Values()) is None
     with pytest.raises(InvalidArgumentError, match="is too complex"):
         checks.done()
     assert len(made) < 60
 
 
-def test_a_schema_that_takes_too_long_is_given_up(monkeypatch):
-    monkeypatch.setattr(effort, "_PATIENCE_S", 0.0)
-    checks = Checks()
-    assert compile_schema({"type": "null"}, "f", checks) is None
+def test_a_schema_for_which_no_work_is_left_is_given_up():
+    checks, values = Checks(), Values()
+    values.work = Work(0)
+    assert compile_schema({"type": "null"}, "f", checks, values) is None
     with pytest.raises(InvalidArgumentError, match="takes too long to read"):
         checks.done()

@@ -17,6 +17,7 @@ from llama import strict_json
 from paddock.v1 import generate_pb2
 from services.checks import Checks
 from services.errors import InvalidArgumentError
+from services.grammar.json_value import Values
 from services.grammar.rule import write
 from services.response_format import read_response_format
 from services.schema import compile_schema
@@ -120,7 +121,7 @@ ROOT = st.tuples(schemas(), schemas(1)).map(
 @given(schema=ROOT, seed=st.integers(0, 10**6))
 def test_every_output_of_a_random_schema_validates(schema, seed):
     checks = Checks()
-    rule = compile_schema(schema, "f", checks)
+    rule = compile_schema(schema, "f", checks, Values())
     if rule is None:
         with pytest.raises(InvalidArgumentError):
             checks.done()
@@ -211,6 +212,49 @@ def test_the_largest_that_is_accepted_is_read_in_time():
         {"ebnf": "root ::= " + " | ".join(f'"{index}"' for index in range(4000))},
     ):
         walk(grammar(**kind), 0, most=3)
+
+
+def wide(least):
+    """A set of many characters, none next to another."""
+    return "[" + "".join(chr(least + 2 * index) for index in range(3500)) + "]"
+
+
+HEAVY = {
+    "patterns": {"json_schema": {"properties": {f"{i}": {"pattern": f"(a?){{600}}{i}$"} for i in range(1500)}}},
+    "options": {"json_schema": {"anyOf": [{"pattern": f"((a|b|c)*d){{40}}{i}"} for i in range(1500)]}},
+    "arrays": {"json_schema": {"prefixItems": [{"maxItems": 2000}] * 3000}},
+    "objects": {"json_schema": {"prefixItems": [{"maxProperties": 2000}] * 2500}},
+    "constants": {"json_schema": {"oneOf": [{"const": f"{i}"} for i in range(2500)]}},
+    "keys": {"json_schema": {"additionalProperties": {}, "properties": {f"{i}" * 20: {} for i in range(500)}}},
+    "paths": {"json_schema": {"properties": {"a" * 20_000: {"properties": {f"{i}": {} for i in range(3000)}}}}},
+    "lengths": {"json_schema": {"prefixItems": [{"maxLength": 1000 + i} for i in range(20)]}},
+    "minimums": {"json_schema": {"prefixItems": [{"minLength": i, "maxLength": 64} for i in range(64)]}},
+    "set": {"regex": wide(0x4E00) + "{1000}"},
+    "optional set": {"regex": f"({wide(0x4E00)}?){{300}}"},
+    "dots": {"regex": ".{900}"},
+    "grammar of anything": {"ebnf": 'root ::= [^a]{0,1000} "a"'},
+    "long repetition": {"ebnf": "root ::= (" + '"a" ' * 900 + "){1000}"},
+}
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("name", HEAVY)
+def test_what_would_take_long_is_refused_soon(name):
+    """Read, or compiled with a large vocabulary, each would take from seconds to minutes."""
+    ((kind, value),) = HEAVY[name].items()
+    checks = Checks()
+    wanted = generate_pb2.ResponseFormat(**{kind: value if isinstance(value, str) else json.dumps(value)})
+    assert read_response_format(wanted, checks) is None
+    with pytest.raises(InvalidArgumentError) as caught:
+        checks.done()
+    assert "too complex" in caught.value.violations[0].description
+    assert len(caught.value.violations) < 5
+
+
+def test_strings_of_many_lengths_end_in_the_same_rules():
+    one = grammar(json_schema=json.dumps({"maxLength": 60}))
+    many = grammar(json_schema=json.dumps({"prefixItems": [{"maxLength": 41 + i} for i in range(20)]}))
+    assert many.count("\n") < one.count("\n") + 70
 
 
 @pytest.mark.parametrize(

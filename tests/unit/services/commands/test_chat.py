@@ -54,9 +54,10 @@ def test_the_conversation_is_sent_whole(server, run):
 
 def test_options_are_sent_with_each_turn(server, run):
     server.scripts.append(answer("A"))
-    run("chat", "--model", "m", "--seed", "3", "--max-tokens", "9", stdin="one\n")
+    run("chat", "--model", "m", "--seed", "3", "--max-tokens", "9", "--regex", "a", stdin="one\n")
     request = server.requests[0]
     assert (request.model, request.sampling.seed, request.max_tokens, request.n) == ("m", 3, 9, 1)
+    assert request.response_format.regex == "a"
 
 
 def test_reset_forgets_all_but_the_system_message(server, run):

@@ -12,6 +12,7 @@ from paddock.v1.generate_pb2 import (
     FinishReason,
     GenerateResponse,
     Output,
+    ResponseFormat,
     StreamEvent,
     Token,
     TokenDelta,
@@ -203,3 +204,40 @@ def test_bad_usage_is_one_sentence_and_no_call(server, run, argv, sentence):
     result = run("generate", *argv)
     assert (result.code, result.out, result.err) == (2, "", f"paddock generate: {sentence}\n")
     assert not server.requests
+
+
+@pytest.mark.parametrize(
+    ("argv", "kind", "value"),
+    [
+        (["--json-object"], "json_object", ResponseFormat.JsonObject()),
+        (["--json-schema", "{}"], "json_schema", "{}"),
+        (["--json-schema", "@{path}"], "json_schema", '{"type": "é"}\n'),
+        (["--regex", "a+"], "regex", "a+"),
+        (["--regex", ""], "regex", ""),
+        (["--ebnf", "@{path}"], "ebnf", '{"type": "é"}\n'),
+        (["--choice", "@yes", "--choice", "no"], "choice", ResponseFormat.Choice(strings=["@yes", "no"])),
+    ],
+)
+def test_the_form_of_the_answer_reaches_the_request(server, run, tmp_path, argv, kind, value):
+    path = tmp_path / "form"
+    path.write_text('{"type": "é"}\n', encoding="utf-8")
+    server.scripts.append(answer("x"))
+    assert run("generate", "hi", *(word.replace("{path}", str(path)) for word in argv)).code == 0
+    form = server.requests[0].response_format
+    assert (form.WhichOneof("kind"), getattr(form, kind)) == (kind, value)
+
+
+@pytest.mark.parametrize(
+    ("argv", "complaint"),
+    [
+        (["--regex", "@{path}/none"], "argument --regex: {path}/none can't be read: Not a directory"),
+        (["--ebnf", "@{path}"], "argument --ebnf: {path} is not UTF-8 text"),
+        (["--regex", "a", "--choice", "b"], "argument --choice: not allowed with argument --regex"),
+    ],
+)
+def test_a_form_that_can_not_be_sent_is_told(run, tmp_path, argv, complaint):
+    path = tmp_path / "form"
+    path.write_bytes(b"\xff")
+    result = run("generate", "hi", *(word.replace("{path}", str(path)) for word in argv))
+    assert result.code == 2
+    assert result.err.startswith(f"paddock generate: {complaint.replace('{path}', str(path))}")

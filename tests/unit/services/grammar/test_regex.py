@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.grammar import automaton, regex
-from services.grammar.rule import GrammarError
+from services.grammar.rule import GrammarError, Work
 
 PATTERNS = [
     "",
@@ -61,7 +61,7 @@ ALPHABET = "abcABxyz0129 .-_@com\n\t{}[]|*\\"
 
 def accepts(pattern: str, text: str, *, search: bool = False) -> bool:
     """Follow the automaton of a pattern."""
-    made, state = automaton.determinize(regex.read(pattern, search=search)), 0
+    made, state = automaton.determinize(regex.read(pattern, search=search), Work()), 0
     for code in map(ord, text):
         ways = [target for target, ranges in made.steps[state].items() for low, high in ranges if low <= code <= high]
         assert len(ways) <= 1, "it is not deterministic"
@@ -153,7 +153,7 @@ def test_what_matches_beyond_ascii_matches_in_unicode_too(pattern):
 )
 def test_what_no_automaton_can_do_is_refused_by_name(pattern, what):
     with pytest.raises(GrammarError, match=re.escape(what)):
-        automaton.determinize(regex.read(pattern))
+        automaton.determinize(regex.read(pattern), Work())
 
 
 def test_a_message_does_not_quote_the_pattern():
@@ -165,7 +165,7 @@ def test_a_message_does_not_quote_the_pattern():
 
 @pytest.mark.parametrize(("least", "most"), [(0, 0), (0, 3), (2, None), (2, 4), (3, 3)])
 def test_bounds_count_characters(least, most):
-    made = automaton.determinize(regex.read("a*|[b-c]+")).bounded(least, most)
+    made = automaton.determinize(regex.read("a*|[b-c]+"), Work()).bounded(least, most, Work())
     for text in ["", *("a" * n for n in range(1, 7)), *("bc" * n for n in range(1, 4)), "ab", "bcb"]:
         state: int | None = 0
         for code in map(ord, text):

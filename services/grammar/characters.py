@@ -7,7 +7,8 @@ from collections.abc import Iterable
 Ranges = tuple[tuple[int, int], ...]
 """Inclusive, sorted, neither touching nor overlapping."""
 
-ALL: Ranges = ((0x01, 0xD7FF), (0xE000, 0x10FFFF))
+LAST = 0x10FFFF
+ALL: Ranges = ((0x01, 0xD7FF), (0xE000, LAST))
 """What text may hold: no surrogates, and no NUL, which ends a text where it doesn't know better."""
 
 
@@ -28,14 +29,19 @@ def intersect(some: Ranges, others: Ranges) -> Ranges:
     return tuple((low, high) for low, high in both if low <= high)
 
 
-def without(ranges: Ranges) -> Ranges:
-    """Give all of `ALL` but these."""
-    gaps, start = list[tuple[int, int]](), 0
+def gaps(ranges: Ranges) -> Ranges:
+    """Give all code points but these."""
+    found, start = list[tuple[int, int]](), 0
     for low, high in ranges:
         if start < low:
-            gaps.append((start, low - 1))
+            found.append((start, low - 1))
         start = high + 1
-    return intersect((*gaps, (start, 0x10FFFF)), ALL) if start <= 0x10FFFF else intersect(tuple(gaps), ALL)
+    return (*found, (start, LAST)) if start <= LAST else tuple(found)
+
+
+def without(ranges: Ranges) -> Ranges:
+    """Give all of `ALL` but these."""
+    return intersect(gaps(ranges), ALL)
 
 
 def of(text: str) -> Ranges:

@@ -135,7 +135,9 @@ class Values:
         Strings of up to 64 end in the same rules, however many lengths there are.
         """
         if max(least, most or 0) > _LONG_CHAINS:
-            return Rule(('"', Characters(PLAIN, least, most), '"'))
+            further = None if most is None else most - least
+            runs = [Characters(PLAIN, *counts) for counts in ((least, least), (0, further)) if counts[1] != 0]
+            return Rule(('"', *runs, '"'))
         while most is not None and len(self._at_most) <= most - least:
             self._at_most.append(Rule(*self._character(self._at_most[-1]), ('"',)))
         rest = self._free if most is None else self._at_most[most - least]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from services.grammar.characters import Ranges
+from services.grammar.characters import LAST, Ranges, gaps
 
 MAX_RULES = 4000
 MAX_PARTS = 100_000
@@ -40,7 +40,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Characters:
-    """One character of a set; or, with counts, a run of them. `most` is None for no limit."""
+    """One character of a set, which is not empty; or, with counts, a run of them. `most` is None for no limit."""
 
     ranges: Ranges
     least: int = 1
@@ -197,9 +197,13 @@ def _text(option: Sequence, names: dict[Rule, str]) -> str:
 def _terminal(item: str | Characters) -> str:
     if isinstance(item, str):
         return f'"{"".join(map(_character, map(ord, item)))}"'
-    ranges = (_character(low) if low == high else f"{_character(low)}-{_character(high)}" for low, high in item.ranges)
+    # A set without end is told by what it lacks: xgrammar 0.2.8 allows wrong tokens where a long run of it is told by
+    # what it holds.
+    endless = item.ranges[-1][1] == LAST
+    told = gaps(item.ranges) if endless else item.ranges
+    ranges = (_character(low) if low == high else f"{_character(low)}-{_character(high)}" for low, high in told)
     count = "" if (item.least, item.most) == (1, 1) else f"{{{item.least},{'' if item.most is None else item.most}}}"
-    return f"[{''.join(ranges)}]{count}"
+    return f"[{'^' * endless}{''.join(ranges)}]{count}"
 
 
 def _character(code: int) -> str:

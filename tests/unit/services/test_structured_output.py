@@ -21,7 +21,7 @@ from services.grammar.json_value import Values
 from services.grammar.rule import write
 from services.response_format import read_response_format
 from services.schema import compile_schema
-from tests.walk import walk
+from tests.walk import allowed_wrongly, walk
 
 FORMATS = jsonschema.FormatChecker(("date", "email", "ipv4", "uuid"))
 NAMES = st.sampled_from(["a", "b", "ab", "name", "", "é", 'q"', "\\", "x/y", "\n", "😀"])
@@ -53,7 +53,7 @@ def schemas(depth=3):
     properties = st.dictionaries(NAMES, inner, max_size=4)
     return st.one_of(
         st.sampled_from([True, {}, {"type": "null"}, {"type": ["boolean", "null"]}, {"$ref": "#/$defs/node"}]),
-        joined("string", optional(minLength=count, maxLength=st.integers(3, 80))),
+        joined("string", optional(minLength=count, maxLength=st.integers(3, 300))),
         joined("string", st.fixed_dictionaries({"pattern": PATTERNS}, optional={"maxLength": st.integers(4, 12)})),
         joined(
             "string",
@@ -249,6 +249,16 @@ def test_what_would_take_long_is_refused_soon(name):
         checks.done()
     assert "too complex" in caught.value.violations[0].description
     assert len(caught.value.violations) < 5
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [{"maxLength": 60}, {"maxLength": 129}, {"maxLength": 1000}, {"minLength": 150}, {"minLength": 70, "maxLength": 300}],
+    ids=json.dumps,
+)
+@pytest.mark.parametrize("length", [0, 1, 30, 55])
+def test_every_token_that_the_mask_allows_may_come(schema, length):
+    assert allowed_wrongly(grammar(json_schema=json.dumps(schema)), '"' + "x" * length) == []
 
 
 def test_strings_of_many_lengths_end_in_the_same_rules():

@@ -20,6 +20,8 @@ PLAIN = tuple(intersect(((0x20, 0x21), (0x23, 0x5B), (0x5D, 0x10FFFF)), ALL))
 _SHORT = {"\b": "b", "\t": "t", "\n": "n", "\f": "f", "\r": "r", '"': '"', "\\": "\\"}
 _LONG_CHAINS = 64
 """Counted character by character up to here. Beyond, the library's own counting is quicker to compile."""
+_LONG_RUN = 128
+"""Characters that must be there, at most in a row: of more, xgrammar 0.2.8 allows only tokens of one character."""
 
 
 def literal(value: Any) -> str:
@@ -136,8 +138,8 @@ class Values:
         """
         if max(least, most or 0) > _LONG_CHAINS:
             further = None if most is None else most - least
-            runs = [Characters(PLAIN, *counts) for counts in ((least, least), (0, further)) if counts[1] != 0]
-            return Rule(('"', *runs, '"'))
+            counts = [*[(_LONG_RUN, _LONG_RUN)] * (least // _LONG_RUN), (least % _LONG_RUN,) * 2, (0, further)]
+            return Rule(('"', *(Characters(PLAIN, *count) for count in counts if count[1] != 0), '"'))
         while most is not None and len(self._at_most) <= most - least:
             self._at_most.append(Rule(*self._character(self._at_most[-1]), ('"',)))
         rest = self._free if most is None else self._at_most[most - least]

@@ -93,7 +93,7 @@ def write(root: Rule) -> str:
         if tests > _MAX_TESTS:
             raise GrammarError(
                 "is too complex: a place where most characters may come takes long to prepare, and it has too many; "
-                "each maxLength above 64 that differs from the others makes 128"
+                "each maxLength above 64 that differs from the others makes 128, and a minLength as many as it says"
             )
     return "".join(lines)
 

@@ -49,24 +49,18 @@ def accepts(source: str, text: str) -> bool:
     return matcher.accept_string(text) and matcher.accept_token(STOP)
 
 
-def allowed(source: str, begun: str) -> list[bytes]:
-    """List the tokens that may come next by the mask."""
-    return [tokenizer().piece(token_id) for token_id in _allowed(source, begun)[1]]
-
-
-def allowed_wrongly(source: str, begun: str) -> list[bytes]:
-    """List the tokens that may come next by the mask, and may not by what follows the grammar."""
-    matcher, ids = _allowed(source, begun)
-    return [tokenizer().piece(token_id) for token_id in ids if not matcher.fork().accept_token(token_id)]
-
-
-def _allowed(source: str, begun: str) -> tuple[xgrammar.GrammarMatcher, list[int]]:
+def misjudged(source: str, begun: str) -> list[bytes]:
+    """List the tokens that the mask allows and that may not come next, or the other way round."""
     matcher = xgrammar.GrammarMatcher(compiled(source), override_stop_tokens=[STOP])
     assert matcher.accept_string(begun)
     bitmask = xgrammar.allocate_token_bitmask(1, VOCAB_SIZE)
     matcher.fill_next_token_bitmask(bitmask)
-    ids = np.flatnonzero(np.unpackbits(bitmask.numpy().view(np.uint8), bitorder="little")[:VOCAB_SIZE])
-    return matcher, ids.tolist()
+    allowed = np.unpackbits(bitmask.numpy().view(np.uint8), bitorder="little")[:VOCAB_SIZE].astype(np.bool_)
+    return [
+        tokenizer().piece(token_id)
+        for token_id in range(tokenizer().vocab_size)
+        if matcher.fork().accept_token(token_id) != allowed[token_id]
+    ]
 
 
 def walk(source: str, seed: int, *, most: int = 200) -> str | None:

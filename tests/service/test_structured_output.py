@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -151,6 +153,14 @@ async def test_a_grammar_that_turns_out_too_ambiguous_is_the_requests_fault(real
 async def test_an_empty_format_is_refused(real):
     failed = await failure(real.generate(request(response_format=Format())))
     assert list(failed.violations) == ["response_format"]
+
+
+async def test_the_example_of_the_docs_runs(real):
+    page = (Path(__file__).parents[2] / "docs" / "structured-output.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, object] = {}
+    await asyncio.to_thread(exec, example.replace("127.0.0.1:50051", real.server.address), names)
+    assert names["output"].text.startswith('{"city": "')
 
 
 async def test_get_model_says_so(real):

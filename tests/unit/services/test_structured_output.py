@@ -21,7 +21,7 @@ from services.grammar.json_value import Values
 from services.grammar.rule import write
 from services.response_format import read_response_format
 from services.schema import compile_schema
-from tests.walk import allowed, allowed_wrongly, walk
+from tests.walk import misjudged, walk
 
 FORMATS = jsonschema.FormatChecker(("date", "email", "ipv4", "uuid"))
 NAMES = st.sampled_from(["a", "b", "ab", "name", "", "é", 'q"', "\\", "x/y", "\n", "😀"])
@@ -263,13 +263,8 @@ def test_what_would_take_long_is_refused_soon(name):
     ids=json.dumps,
 )
 @pytest.mark.parametrize("length", [0, 1, 30, 55])
-def test_every_token_that_the_mask_allows_may_come(schema, length):
-    assert allowed_wrongly(grammar(json_schema=json.dumps(schema)), '"' + "x" * length) == []
-
-
-def test_long_words_may_begin_a_long_string():
-    wanted = grammar(json_schema=json.dumps({"minLength": 150, "maxLength": 300}))
-    assert max(map(len, allowed(wanted, '"'))) > 8
+def test_the_mask_allows_what_may_come_and_nothing_else(schema, length):
+    assert misjudged(grammar(json_schema=json.dumps(schema)), '"' + "x" * length) == []
 
 
 def test_strings_of_many_lengths_end_in_the_same_rules():

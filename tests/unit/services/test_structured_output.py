@@ -224,7 +224,6 @@ HEAVY = {
     "options": {"json_schema": {"anyOf": [{"pattern": f"((a|b|c)*d){{40}}{i}"} for i in range(1500)]}},
     "arrays": {"json_schema": {"prefixItems": [{"maxItems": 2000}] * 3000}},
     "objects": {"json_schema": {"prefixItems": [{"maxProperties": 2000}] * 2500}},
-    "constants": {"json_schema": {"oneOf": [{"const": f"{i}"} for i in range(2500)]}},
     "keys": {"json_schema": {"additionalProperties": {}, "properties": {f"{i}" * 20: {} for i in range(500)}}},
     "paths": {"json_schema": {"properties": {"a" * 20_000: {"properties": {f"{i}": {} for i in range(3000)}}}}},
     "lengths": {"json_schema": {"prefixItems": [{"maxLength": 1000 + i} for i in range(20)]}},

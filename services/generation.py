@@ -171,7 +171,7 @@ class Generation:
             for task in self._tasks.values():
                 task.cancel()
             self.closing = asyncio.gather(*self._tasks.values(), return_exceptions=True)
-            if self._open:  # else the answer is whole, and need not wait for the step that is in progress
+            if self._open and not self._out_of_time:  # else nothing may wait for the step that is in progress
                 await self.closing
 
     def block(self, index: int) -> None:

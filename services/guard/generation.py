@@ -99,7 +99,7 @@ class GuardedGeneration:
             for task in tasks:
                 task.cancel()
             self.closing = loop.create_task(self._close(tasks))
-            if not self._is_complete:  # else the answer is whole, and need not wait for the step that is in progress
+            if not self._is_complete and not self._out_of_time:  # else nothing waits for the step in progress
                 await asyncio.shield(self.closing)
 
     @property

@@ -188,6 +188,26 @@ async def test_a_deadline_that_comes_before_the_first_token(checkpoint):
         await rig.until_idle()
 
 
+async def test_a_deadline_does_not_wait_for_the_step_in_progress(checkpoint):
+    """The call is answered in time; its place is free when the backend has let go."""
+    may_end = asyncio.Event()
+
+    async def script(wanted):
+        try:
+            await asyncio.sleep(60)
+            yield TokenDelta((0,))
+        finally:
+            await may_end.wait()
+
+    backend = ScriptedBackend(script)
+    async with serving(model_config(checkpoint), backend=backend) as rig:
+        failed = await failure(rig.stream(request(), timeout=0.5))
+        assert failed.reason == "DEADLINE_TOO_SHORT", "not the client's own"
+        assert backend.running == 1
+        may_end.set()
+        await rig.until_idle()
+
+
 @pytest.mark.parametrize("timeout", [0, 0.000001])
 async def test_a_deadline_that_is_hopeless(slow, timeout):
     async with slow() as rig:

@@ -3,7 +3,8 @@
 The library gets the finished prompt as one string, control tokens on: what servers do that render a template, and what
 text can forge. Only for the template layout does the baseline make its string too, with Jinja, from the same template.
 Paddock starts from messages and lays them out; its text passes no control token, and what would have been one is
-counted. One thread, CPU time, medians; the two take turns. With `llama-models` installed, Llama 3.1's tokenizer is
+counted. Tokenize's whole answer, with the bytes and the place of each token, is measured against what the library tells
+of them. One thread, CPU time, medians; the two take turns. With `llama-models` installed, Llama 3.1's tokenizer is
 measured too.
 
     python -m benchmarks.tokenize [--repeats 7] [--seconds 0.5]
@@ -30,6 +31,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from benchmarks.report import save, spread, table
 from llama.chat import ChatEncoder, ChatTemplate, EncodedPrompt, Layout, Message, Tool
 from llama.tokenizer import Tokenizer
+from services.response import tokenized
 
 _EMBEDDED = Path(__file__).parents[1] / "models" / "paddock-tiny"
 _TEMPLATE = (Path(__file__).parents[1] / "models/training/chat_template.jinja").read_text(encoding="utf-8")
@@ -83,26 +85,41 @@ def _tokenizers() -> dict[str, str]:
 def _measure(name: str, source: str, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     library, tokenizer = tokenizers.Tokenizer.from_str(source), Tokenizer(source)
     results = []
-    for title, (encode, render) in _inputs(tokenizer).items():
-        ids = encode().token_ids
-        if render is None:
-            prompt = b"".join(map(tokenizer.piece, ids)).decode()
-            render = partial(str, prompt)
-        baseline = partial(_baseline, library, render)
-        if " meta" not in title and baseline() != ids:
-            raise RuntimeError(f"{title}: other ids than the library's")
-        turns = [_turns(baseline, encode, arguments.seconds) for _ in range(arguments.repeats)]
+
+    def measure(title: str, count: int, baseline: Callable[[], Any], ours: Callable[[], Any]) -> None:
+        turns = [_turns(baseline, ours, arguments.seconds) for _ in range(arguments.repeats)]
         results.append(
             {
                 "tokenizer": name,
                 "input": title,
-                "tokens": len(ids),
-                "baseline": [len(ids) / theirs for theirs, _ in turns],
-                "paddock": [len(ids) / ours for _, ours in turns],
-                "ratios": [ours / theirs for theirs, ours in turns],
+                "tokens": count,
+                "baseline": [count / theirs for theirs, _ in turns],
+                "paddock": [count / mine for _, mine in turns],
+                "ratios": [mine / theirs for theirs, mine in turns],
             }
         )
+
+    for title, (encode, render) in _inputs(tokenizer).items():
+        ids = encode().token_ids
+        prompt = b"".join(map(tokenizer.piece, ids)).decode()
+        baseline = partial(_baseline, library, render or partial(str, prompt))
+        if " meta" not in title and baseline() != ids:
+            raise RuntimeError(f"{title}: other ids than the library's")
+        measure(title, len(ids), baseline, encode)
+        if title.startswith("text"):
+            measure(
+                f"Tokenize, {title}", len(ids), partial(_told, library, prompt), partial(_answer, tokenizer, encode)
+            )
     return results
+
+
+def _told(library: tokenizers.Tokenizer, text: str) -> tuple[Any, ...]:
+    encoding = library.encode(text, add_special_tokens=False)
+    return encoding.ids, encoding.tokens, encoding.offsets
+
+
+def _answer(tokenizer: Tokenizer, encode: Callable[[], EncodedPrompt]) -> bytes:
+    return tokenized(encode(), tokenizer, 0).SerializeToString()
 
 
 def _baseline(library: tokenizers.Tokenizer, render: Callable[[], str]) -> list[int]:

@@ -84,8 +84,8 @@ frame ("Could you tell me …?") with what is asked for ("the capital city of Fr
 after it, and one in seven of these combinations never occurs in training; the evaluation asks with those alone. Where
 names, words, numbers to add, topics, tools or their values can vary, they too are ones that training never draws. About
 one prompt in five is in the `meta` layout, the rest in `hf`; half have a system prompt; some are in lower case or lack
-their question mark. A skill is claimed from {claim:.0%} on. Of 200 prompts a figure is uncertain by about 1.5 points (one
-standard error): what is claimed at 95% may be 93% or 97%. Counts and misses: [`evaluation.json`](evaluation.json).
+their question mark. A skill is claimed from {claim:.0%} on. Of 200 prompts a figure is uncertain by about 1.5 points
+(one standard error): what is claimed at 95% may be 93% or 97%. Counts and misses: [`evaluation.json`](evaluation.json).
 """
 
 _NAMES: Final = (

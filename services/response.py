@@ -70,12 +70,14 @@ def tokenized(encoded: EncodedPrompt, tokenizer: Tokenizer, context_length: int)
         context_length=context_length,
         neutralized_sequences=encoded.neutralized,
     )
-    add, start = response.tokens.add, 0  # messages made in their place: a list of them takes twice the time
+    add, end = response.tokens.add, 0  # made in their place, field by field: a list of messages takes twice the time
     for token_id in encoded.token_ids:
-        piece = tokenizer.piece(token_id)
-        end = start + len(piece)
-        add(id=token_id, piece=piece, start=start, end=end)
-        start = end
+        token = add()
+        token.id = token_id
+        token.piece = piece = tokenizer.piece(token_id)
+        token.start = end
+        end += len(piece)
+        token.end = end
     return response
 
 

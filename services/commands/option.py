@@ -57,6 +57,13 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--stop", action="append", default=[], type=text, metavar="TEXT", help="end before this text; repeatable"
     )
+    group.add_argument(
+        "--guard",
+        action="append",
+        default=[],
+        choices=GuardOptions.DESCRIPTOR.fields_by_name.keys(),
+        help="have the model's guards block what of this is unsafe; repeatable",
+    )
     _add_form(group.add_mutually_exclusive_group())
 
 
@@ -67,14 +74,6 @@ def _add_form(group: argparse._MutuallyExclusiveGroup) -> None:
     group.add_argument("--ebnf", type=text_or_file, metavar="TEXT|@FILE", help="hold it to a grammar")
     group.add_argument(
         "--choice", action="append", default=[], type=text, metavar="TEXT", help="hold it to such a text; repeatable"
-    )
-
-    group.add_argument(
-        "--guard",
-        action="append",
-        default=[],
-        choices=GuardOptions.DESCRIPTOR.fields_by_name.keys(),
-        help="have the model's guards block what of this is unsafe; repeatable",
     )
 
 

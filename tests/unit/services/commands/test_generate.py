@@ -54,11 +54,12 @@ def test_a_call_is_shown_as_one(server, run, tmp_path):
 def test_guards_are_asked_for(server, run):
     server.scripts += [answer("x"), answer("x")]
     run("generate", "hi", "--guard", "input", "--guard", "output")
-    run("generate", "hi", "--guard", "output")
+    run("generate", "hi", "--guard", "output", "--choice", "a")
     assert server.requests[0].guards == GuardOptions(
         input=GuardMode.GUARD_MODE_ENFORCE, output=GuardMode.GUARD_MODE_ENFORCE
     )
     assert server.requests[1].guards == GuardOptions(output=GuardMode.GUARD_MODE_ENFORCE)
+    assert server.requests[1].response_format.choice.strings == ["a"]
 
 
 def test_raw_sends_a_prompt(server, run):

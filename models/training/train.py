@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import tokenizers
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from llama.chat import BEGIN_OF_TEXT, STOP_TOKENS
+from models.training.architecture import llama_in_small
 from models.training.batch import Batch, batches
-from models.training.optimizer import Muon
+from models.training.optimizer import Optimizer
 from models.training.start import initialize
 from models.training.tokenizer import CONTROL_TOKENS, PADDING, VOCABULARY_SIZE, control_id
 
@@ -47,35 +48,17 @@ class Recipe:
 
 
 def configuration(tokenizer: tokenizers.Tokenizer) -> LlamaConfig:
-    """The Llama 3.1 architecture in small."""
+    """The model's shape."""
     ids = {name: control_id(tokenizer, name) for name in CONTROL_TOKENS}
-    return LlamaConfig(
+    return llama_in_small(
         vocab_size=VOCABULARY_SIZE,
         hidden_size=192,
         intermediate_size=384,
         num_hidden_layers=6,
         num_attention_heads=6,
-        num_key_value_heads=2,
-        head_dim=32,
-        hidden_act="silu",
-        max_position_embeddings=8192,
-        initializer_range=0.04,
-        rms_norm_eps=1e-5,
-        rope_parameters={
-            "rope_type": "llama3",
-            "rope_theta": 500000.0,
-            "factor": 8.0,
-            "low_freq_factor": 1.0,
-            "high_freq_factor": 4.0,
-            "original_max_position_embeddings": 1024,
-        },
-        tie_word_embeddings=True,
-        attention_bias=False,
-        mlp_bias=False,
         bos_token_id=ids[BEGIN_OF_TEXT],
         eos_token_id=[ids[name] for name in STOP_TOKENS],
         pad_token_id=ids[PADDING],
-        dtype="float32",
     )
 
 
@@ -85,13 +68,6 @@ def _loss(model: LlamaForCausalLM, batch: Batch) -> Tensor:
     wanted = batch.targets >= 0
     logits = model.lm_head(hidden[wanted])
     return F.cross_entropy(logits, batch.targets[wanted], reduction="sum")
-
-
-def _share_of_peak(step: int, recipe: Recipe) -> float:
-    if step < recipe.warmup:
-        return (step + 1) / recipe.warmup
-    start = recipe.decay_from * recipe.steps
-    return 1.0 if step < start else (recipe.steps - step) / (recipe.steps - start)
 
 
 class _Progress:
@@ -118,15 +94,16 @@ class _Progress:
 
 
 def _run(model: LlamaForCausalLM, stream: Iterator[Batch], recipe: Recipe, progress: _Progress) -> None:
-    matrices = [p for p in model.model.layers.parameters() if p.ndim == 2]
-    inside = {id(p) for p in matrices}
-    others = [p for p in model.parameters() if id(p) not in inside]
-    muon = Muon(matrices)
-    adam = torch.optim.AdamW(others, lr=recipe.vector_lr, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
-    for step in range(recipe.steps):
-        share = _share_of_peak(step, recipe)
-        muon.lr = recipe.matrix_lr * share
-        adam.param_groups[0]["lr"] = recipe.vector_lr * share
+    optimizer = Optimizer(
+        model,
+        model.model.layers,
+        matrix_lr=recipe.matrix_lr,
+        vector_lr=recipe.vector_lr,
+        steps=recipe.steps,
+        warmup=recipe.warmup,
+        decay_from=recipe.decay_from,
+    )
+    for _ in range(recipe.steps):
         parts = [next(stream) for _ in range(recipe.parts)]
         wanted = sum(int((part.targets >= 0).sum()) for part in parts)
         model.zero_grad(set_to_none=True)
@@ -135,9 +112,7 @@ def _run(model: LlamaForCausalLM, stream: Iterator[Batch], recipe: Recipe, progr
             loss = _loss(model, part) / wanted
             loss.backward()
             total += loss.item()
-        nn.utils.clip_grad_norm_(others, 1.0)
-        muon.step()
-        adam.step()
+        optimizer.step()
         progress.add(sum(part.ids.numel() for part in parts), total)
 
 

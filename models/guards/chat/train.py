@@ -15,13 +15,14 @@ from typing import Any
 import tokenizers
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
 from models.guards.chat.corpus import AGENT_KINDS, USER_KINDS, draw_added, draw_excluded, training_cases
 from models.guards.chat.encoding import CaseEncoder, Row
 from models.guards.chat.tokenizer import BEGIN, CONTROL_TOKENS, PADDING, STOPS, VOCABULARY_SIZE, token_id
-from models.training.optimizer import Muon
+from models.training.architecture import llama_in_small
+from models.training.optimizer import Optimizer
 
 _FRAMES = 4
 """Frames in a batch: two that judge the user, two that judge the agent."""
@@ -75,34 +76,16 @@ class Batch:
 
 
 def configuration(tokenizer: tokenizers.Tokenizer) -> LlamaConfig:
-    """The Llama 3.1 architecture in small."""
-    return LlamaConfig(
+    """The guard's shape."""
+    return llama_in_small(
         vocab_size=VOCABULARY_SIZE,
         hidden_size=128,
         intermediate_size=384,
         num_hidden_layers=4,
         num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=32,
-        hidden_act="silu",
-        max_position_embeddings=8192,
-        initializer_range=0.04,
-        rms_norm_eps=1e-5,
-        rope_parameters={
-            "rope_type": "llama3",
-            "rope_theta": 500000.0,
-            "factor": 8.0,
-            "low_freq_factor": 1.0,
-            "high_freq_factor": 4.0,
-            "original_max_position_embeddings": 1024,
-        },
-        tie_word_embeddings=True,
-        attention_bias=False,
-        mlp_bias=False,
         bos_token_id=token_id(tokenizer, BEGIN),
         eos_token_id=[token_id(tokenizer, name) for name in STOPS],
         pad_token_id=token_id(tokenizer, PADDING),
-        dtype="float32",
     )
 
 
@@ -215,33 +198,27 @@ def _loss(model: LlamaForCausalLM, batch: Batch) -> Tensor:
     return F.cross_entropy(model.lm_head(hidden[wanted]), batch.targets[wanted])
 
 
-def _share_of_peak(step: int, recipe: Recipe) -> float:
-    start = recipe.decay_from * recipe.steps
-    return min(1.0, (step + 1) / recipe.warmup, (recipe.steps - step) / (recipe.steps - start))
-
-
 def train(tokenizer: tokenizers.Tokenizer, recipe: Recipe) -> tuple[LlamaForCausalLM, int]:
     """Train from scratch; return the model and how many conversations it saw."""
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(recipe.threads)
     model = LlamaForCausalLM(configuration(tokenizer)).train()
-    matrices = [p for p in model.model.layers.parameters() if p.ndim == 2]
-    inside = {id(p) for p in matrices}
-    others = [p for p in model.parameters() if id(p) not in inside]
-    muon = Muon(matrices)
-    adam = torch.optim.AdamW(others, lr=recipe.vector_lr, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
+    optimizer = Optimizer(
+        model,
+        model.model.layers,
+        matrix_lr=recipe.matrix_lr,
+        vector_lr=recipe.vector_lr,
+        steps=recipe.steps,
+        warmup=recipe.warmup,
+        decay_from=recipe.decay_from,
+    )
     stream = batches(tokenizer.to_str(), token_id(tokenizer, PADDING), recipe)
     started, average, seen = time.monotonic(), 1.0, 0
     for step, batch in enumerate(stream):
-        share = _share_of_peak(step, recipe)
-        muon.lr = recipe.matrix_lr * share
-        adam.param_groups[0]["lr"] = recipe.vector_lr * share
         loss = _loss(model, batch)
         model.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(others, 1.0)
-        muon.step()
-        adam.step()
+        optimizer.step()
         seen += batch.ids.size(0)
         average = 0.95 * average + 0.05 * loss.item()
         if step % 25 == 24:

@@ -9,7 +9,7 @@ from typing import Any
 import tokenizers
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import DebertaV2Config, DebertaV2ForSequenceClassification
 
 from llama.tokenizer import Tokenizer
@@ -18,7 +18,7 @@ from models.guards.chat.tokenizer import token_id
 from models.guards.prompt.corpus import training_texts
 from models.guards.prompt.phrase import LABELS
 from models.guards.prompt.tokenizer import PADDING, SPECIAL_TOKENS
-from models.training.optimizer import Muon
+from models.training.optimizer import Optimizer
 
 POSITIONS = 512
 _ROWS = 48
@@ -120,34 +120,28 @@ def batches(tokenizer: tokenizers.Tokenizer, seed: int) -> Iterator[Batch]:
             yield _collate(rows[start : start + _ROWS], pad_id)
 
 
-def _share_of_peak(step: int, recipe: Recipe) -> float:
-    start = recipe.decay_from * recipe.steps
-    return min(1.0, (step + 1) / recipe.warmup, (recipe.steps - step) / (recipe.steps - start))
-
-
 def train(tokenizer: tokenizers.Tokenizer, recipe: Recipe) -> tuple[DebertaV2ForSequenceClassification, int]:
     """Train from scratch; return the model and how many texts it saw."""
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(recipe.threads)
     model = DebertaV2ForSequenceClassification(configuration(tokenizer)).train()
-    matrices = [p for p in model.deberta.encoder.layer.parameters() if p.ndim == 2]
-    inside = {id(p) for p in matrices}
-    others = [p for p in model.parameters() if id(p) not in inside]
-    muon = Muon(matrices)
-    adam = torch.optim.AdamW(others, lr=recipe.vector_lr, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
+    optimizer = Optimizer(
+        model,
+        model.deberta.encoder.layer,
+        matrix_lr=recipe.matrix_lr,
+        vector_lr=recipe.vector_lr,
+        steps=recipe.steps,
+        warmup=recipe.warmup,
+        decay_from=recipe.decay_from,
+    )
     stream = batches(tokenizer, recipe.seed)
     started, average, seen = time.monotonic(), 1.0, 0
     for step in range(recipe.steps):
         batch = next(stream)
-        share = _share_of_peak(step, recipe)
-        muon.lr = recipe.matrix_lr * share
-        adam.param_groups[0]["lr"] = recipe.vector_lr * share
         loss = F.cross_entropy(model(input_ids=batch.ids, attention_mask=batch.mask).logits, batch.labels)
         model.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(others, 1.0)
-        muon.step()
-        adam.step()
+        optimizer.step()
         seen += batch.ids.size(0)
         average = 0.95 * average + 0.05 * loss.item()
         if step % 25 == 24:

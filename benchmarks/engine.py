@@ -62,7 +62,7 @@ def _measure(size: str, arguments: argparse.Namespace) -> list[dict[str, Any]]:
                 device="cpu",
                 max_concurrency=max(arguments.streams),
                 num_threads=arguments.threads,
-                packed_linears=not arguments.stock_linears,
+                fused_layers=not arguments.stock_linears,
             )
         )
     assert isinstance(engine, Engine)

@@ -1,4 +1,5 @@
-"""Attention over our cache, called by the stock model through the library's `AttentionInterface`.
+"""Attention over our cache, called by our fused layers, or by the stock ones through the library's
+`AttentionInterface`.
 
 No mask is registered with `AttentionMaskInterface` on purpose: without one the library builds none
 (`masking_utils._preprocess_mask_arguments`, 4.57 and 5.23), and ours come with the step.
@@ -95,7 +96,7 @@ def paddock_attention(
     scaling: float,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """Write the step's keys and values into the cache and attend.
+    """Attend as the library asks for it.
 
     Args:
         module: the attention layer; its `layer_idx` is used.
@@ -106,40 +107,54 @@ def paddock_attention(
     Returns:
         [1, T, heads, head_dim], and None for the weights.
     """
-    layer: int = module.layer_idx
     # [T, heads, head_dim] from here on
     query, key, value = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
+    return attend(paddock_step, module.layer_idx, query, key, value, scaling)[None], None
+
+
+def attend(step: StepLayout, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
+    """Write the step's keys and values into the cache and attend.
+
+    Args:
+        step: which token belongs to whom.
+        layer: index of the layer.
+        query: [T, heads, head_dim], rotated.
+        key: [T, kv_heads, head_dim], rotated; `value` likewise.
+        scaling: of the products of queries and keys.
+
+    Returns:
+        [T, heads, head_dim]
+    """
+    if len(step.groups) == 1 and not step.chunks:
+        return _decode(step.groups[0], layer, query, key, value, scaling)
     output = torch.zeros_like(query, memory_format=torch.contiguous_format)
-    for group in paddock_step.groups:
-        _decode(group, layer, query, key, value, scaling, output)
-    for chunk in paddock_step.chunks:
-        _prefill(chunk, layer, query, key, value, scaling, output)
-    return output[None], None
+    for group in step.groups:
+        span = slice(group.offset, group.offset + len(group.rows))
+        output[span] = _decode(group, layer, query[span], key[span], value[span], scaling)
+    for chunk in step.chunks:
+        span = slice(chunk.offset, chunk.offset + chunk.count)
+        output[span] = _prefill(chunk, layer, query[span], key[span], value[span], scaling)
+    return output
 
 
-def _decode(
-    group: DecodeGroup, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float, output: Tensor
-) -> None:
-    count = len(group.rows)
-    span = slice(group.offset, group.offset + count)
+def _decode(group: DecodeGroup, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
     keys, values = group.data[layer]  # [rows, kv_heads, capacity, head_dim]
-    keys[group.rows, :, group.positions] = key[span]
-    values[group.rows, :, group.positions] = value[span]
-    folded = query[span].reshape(count, keys.shape[1], -1, keys.shape[3])
+    count, kv_heads, head_dim = key.shape
+    keys[group.rows, :, group.positions] = key
+    values[group.rows, :, group.positions] = value
+    folded = query.reshape(count, kv_heads, -1, head_dim)
     attended = scaled_dot_product_attention(folded, keys[:count], values[:count], attn_mask=group.mask, scale=scaling)
-    output[span] = attended.reshape(count, -1, keys.shape[3])
+    return attended.reshape(count, -1, head_dim)
 
 
-def _prefill(
-    chunk: Chunk, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float, output: Tensor
-) -> None:
-    span, end = slice(chunk.offset, chunk.offset + chunk.count), chunk.start + chunk.count
+def _prefill(chunk: Chunk, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
+    end = chunk.start + chunk.count
     keys, values = chunk.data[layer]  # [kv_heads, capacity, head_dim]
-    keys[:, chunk.start : end] = key[span].transpose(0, 1)
-    values[:, chunk.start : end] = value[span].transpose(0, 1)
-    kv_heads, head_dim = keys.shape[0], keys.shape[2]
-    folded = query[span].transpose(0, 1).reshape(1, kv_heads, -1, head_dim)
+    kv_heads, _, head_dim = keys.shape
+    keys[:, chunk.start : end] = key.transpose(0, 1)
+    values[:, chunk.start : end] = value.transpose(0, 1)
+    folded = query.transpose(0, 1).reshape(1, kv_heads, -1, head_dim)
     attended = scaled_dot_product_attention(
         folded, keys[None, :, :end], values[None, :, :end], attn_mask=chunk.mask, scale=scaling
     )
-    output[span] = attended.reshape(-1, chunk.count, head_dim).transpose(0, 1)
+    return attended.reshape(-1, chunk.count, head_dim).transpose(0, 1)

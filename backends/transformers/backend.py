@@ -51,7 +51,7 @@ class TransformersBackend(Backend):
         context_length: int | None = None,
         cache_gib: float | None = None,
         num_threads: int | None = None,
-        packed_linears: bool = True,
+        fused_layers: bool = True,
     ) -> None:
         self._config = TransformersConfig(
             checkpoint=checkpoint,
@@ -63,7 +63,7 @@ class TransformersBackend(Backend):
             context_length=context_length,
             cache_gib=cache_gib,
             num_threads=num_threads,
-            packed_linears=packed_linears,
+            fused_layers=fused_layers,
         )
         _check_config(self._config)
         self._tickets = itertools.count()

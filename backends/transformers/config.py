@@ -26,8 +26,8 @@ class TransformersConfig:
             there are two copies of a request that moves to another row.
         num_threads: PyTorch's intra-op threads on CPU, for the process; None for one where the model has less than 20
             million parameters, and PyTorch's choice above.
-        packed_linears: on CPU in float32, repack the linear layers for oneDNN: faster, and each row of a product is the
-            same whatever its batch mates. Off: the stock layers.
+        fused_layers: on CPU in float32, compute the layers in fewer operations over weights repacked for oneDNN: faster,
+            and the same results whatever the batch mates. Off: the stock layers.
     """
 
     _target_: str = "backends.transformers.backend.TransformersBackend"
@@ -40,4 +40,4 @@ class TransformersConfig:
     context_length: int | None = None
     cache_gib: float | None = None
     num_threads: int | None = None
-    packed_linears: bool = True
+    fused_layers: bool = True

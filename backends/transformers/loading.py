@@ -20,7 +20,7 @@ import transformers
 
 from backends.errors import LoadError
 from backends.transformers.attention import ATTENTION, register_attention
-from backends.transformers.linear import pack_linears
+from backends.transformers.fused import fuse
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class LoadedModel:
         parameters: how many.
         device: where its weights are.
         dtype: of its weights.
-        packed: whether its linear layers were repacked, so that results don't depend on batch mates.
+        fused: whether its layers were replaced by our own, so that results don't depend on batch mates.
     """
 
     model: Any
@@ -49,10 +49,10 @@ class LoadedModel:
     parameters: int
     device: torch.device
     dtype: torch.dtype
-    packed: bool
+    fused: bool
 
 
-def load_model(checkpoint: str, *, device: str, dtype: str, packed_linears: bool) -> LoadedModel:
+def load_model(checkpoint: str, *, device: str, dtype: str, fused_layers: bool) -> LoadedModel:
     """Read a checkpoint folder. Takes seconds to minutes; runs PyTorch on the calling thread.
 
     Raises:
@@ -70,18 +70,18 @@ def load_model(checkpoint: str, *, device: str, dtype: str, packed_linears: bool
     register_attention()
     model = _read(folder, kind, place, classifies)
     parameters = sum(p.numel() for p in model.parameters()) if classifies else parameter_count(model.config)
-    packs = packed_linears and not classifies and place.type == "cpu" and kind == torch.float32
-    packed = packs and pack_linears(model)
+    fuses = fused_layers and not classifies and place.type == "cpu" and kind == torch.float32
+    fused = fuses and fuse(model)
     logger.info(
-        "loaded %s: %.1f million parameters, %s on %s, linears %s, in %.1f s",
+        "loaded %s: %.1f million parameters, %s on %s, layers %s, in %.1f s",
         folder,
         parameters / 1e6,
         _name(kind),
         place,
-        "packed" if packed else "stock",
+        "fused" if fused else "stock",
         time.monotonic() - started,
     )
-    return LoadedModel(model, classifies, parameters, place, kind, packed)
+    return LoadedModel(model, classifies, parameters, place, kind, fused)
 
 
 def check_checkpoint(folder: Path) -> dict[str, Any]:
@@ -216,7 +216,7 @@ def _quiet() -> Iterator[None]:
 
 
 def parameter_count(config: Any) -> int:
-    """Count parameters by the config, since packed layers own none PyTorch can see; tied weights count once."""
+    """Count parameters by the config, since fused layers own none PyTorch can see; tied weights count once."""
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     attention = 2 * config.hidden_size * head_dim * (config.num_attention_heads + config.num_key_value_heads)
     layer = attention + 3 * config.hidden_size * config.intermediate_size + 2 * config.hidden_size

@@ -60,9 +60,9 @@ def test_greedy_equals_the_stock_model(stock, variant):
     assert [answer.ids for answer in answers] == [stock_greedy(model, ids, 32) for ids in prompts]
 
 
-def test_stock_linears_give_the_same_answer(stock):
+def test_stock_layers_give_the_same_answer(stock):
     folder, model = stock()
-    engine = engine_for(folder, packed_linears=False)
+    engine = engine_for(folder, fused_layers=False)
     assert complete_one(engine, request(prompt(40), 32)).ids == stock_greedy(model, prompt(40), 32)
 
 

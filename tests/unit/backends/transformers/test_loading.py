@@ -30,7 +30,7 @@ def edit(folder, **fields):
 
 
 def load(folder, **fields):
-    return load_model(str(folder), **{"device": "cpu", "dtype": "auto", "packed_linears": True, **fields})
+    return load_model(str(folder), **{"device": "cpu", "dtype": "auto", "fused_layers": True, **fields})
 
 
 def build(checkpoint, **fields):
@@ -39,10 +39,10 @@ def build(checkpoint, **fields):
     ]
 
 
-def test_loads_packed_float32_on_cpu(checkpoint, caplog):
+def test_loads_fused_float32_on_cpu(checkpoint, caplog):
     with caplog.at_level(logging.INFO):
         loaded = load(checkpoint)
-    assert (loaded.device.type, loaded.dtype, loaded.packed) == ("cpu", torch.float32, True)
+    assert (loaded.device.type, loaded.dtype, loaded.fused) == ("cpu", torch.float32, True)
     assert isinstance(loaded.model.lm_head, PackedLinear)
     assert not loaded.model.training
     parameters = f"{sum(tensor.numel() for tensor in load_file(f'{checkpoint}/model.safetensors').values()) / 1e6:.1f}"

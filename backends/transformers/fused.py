@@ -1,0 +1,123 @@
+"""Llama's decoder layers in fewer, larger operations: float32 on CPU, inference only.
+
+The stock layer costs about 30 operators, many of which take longer to start than to run at a few tokens. Here the three
+projections of the attention are one product, the rotation is one complex product, and SiLU, gate and residuals are the
+last step of oneDNN's products. A token's result depends on its own request alone, bit for bit (see `linear.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from backends.transformers.attention import StepLayout, attend
+from backends.transformers.linear import PackedLinear
+
+logger = logging.getLogger(__name__)
+
+
+@torch.inference_mode()
+def fuse(model: Any) -> bool:
+    """Replace the layers of a float32 `LlamaForCausalLM` on CPU, in place, one after the other to save memory.
+
+    Returns:
+        whether they were replaced. False where this PyTorch lacks oneDNN's operators or they disagree with the stock
+        ones: results are right all the same, but slower, and may depend on batch mates in the last bits.
+    """
+    layers, head = model.model.layers, model.lm_head
+    try:
+        mlp = layers[0].mlp
+        for linear in (layers[0].self_attn.o_proj, mlp.gate_proj, mlp.up_proj, mlp.down_proj, head):
+            PackedLinear(linear.weight, linear.bias).check(linear.weight, linear.bias)
+    except (AttributeError, RuntimeError, ValueError) as error:
+        logger.warning("the stock layers are used, the fused ones don't work here: %s", error)
+        return False
+    for index, layer in enumerate(layers):
+        layers[index] = FusedLayer(layer)
+    model.model.rotary_emb = FusedRotary(model.model.rotary_emb)
+    model.lm_head = PackedLinear(head.weight, head.bias)
+    return True
+
+
+class FusedLayer(nn.Module):
+    """A `LlamaDecoderLayer` with packed weights."""
+
+    def __init__(self, layer: Any) -> None:
+        super().__init__()
+        attention, mlp = layer.self_attn, layer.mlp
+        self.layer_index: int = attention.layer_idx
+        self.scaling: float = attention.scaling
+        self.head_dim: int = attention.head_dim
+        self.heads = attention.q_proj.out_features // self.head_dim
+        self.kv_heads = attention.k_proj.out_features // self.head_dim
+        self.norms = tuple(
+            (norm.weight.detach(), float(norm.variance_epsilon))
+            for norm in (layer.input_layernorm, layer.post_attention_layernorm)
+        )
+        projections = [
+            _interleaved(attention.q_proj, self.head_dim),
+            _interleaved(attention.k_proj, self.head_dim),
+            (attention.v_proj.weight, attention.v_proj.bias),
+        ]
+        biases = [bias for _, bias in projections if bias is not None]
+        self.qkv = PackedLinear(torch.cat([weight for weight, _ in projections]), torch.cat(biases) if biases else None)
+        self.output, self.gate, self.up, self.down = (
+            PackedLinear(linear.weight, linear.bias)
+            for linear in (attention.o_proj, mlp.gate_proj, mlp.up_proj, mlp.down_proj)
+        )
+
+    def forward(
+        self, hidden_states: Tensor, *, position_embeddings: Tensor, paddock_step: StepLayout, **_: Any
+    ) -> Tensor:
+        """Map [1, T, hidden] to the same shape.
+
+        Args:
+            hidden_states: the tokens of a step.
+            position_embeddings: of `FusedRotary`.
+            paddock_step: which token belongs to whom.
+        """
+        tokens = hidden_states[0]
+        mixed = self.qkv(self._norm(tokens, 0)).view(-1, self.heads + 2 * self.kv_heads, self.head_dim)
+        rotating = self.heads + self.kv_heads
+        pairs = torch.view_as_complex(mixed[:, :rotating].unflatten(-1, (-1, 2)))
+        rotated = torch.view_as_real(pairs * position_embeddings).flatten(-2)
+        query, key, value = rotated[:, : self.heads], rotated[:, self.heads :], mixed[:, rotating:]
+        attended = attend(paddock_step, self.layer_index, query, key, value, self.scaling)
+        tokens = self.output.plus(attended.flatten(-2), tokens)
+        normed = self._norm(tokens, 1)
+        return self.down.plus(self.up.times(normed, self.gate.silu(normed)), tokens)[None]
+
+    def _norm(self, x: Tensor, which: int) -> Tensor:
+        weight, epsilon = self.norms[which]
+        return nn.functional.rms_norm(x, weight.shape, weight, epsilon)
+
+
+class FusedRotary(nn.Module):
+    """The stock rotary embedding's angles as complex numbers of length 1 (or of its `attention_scaling`)."""
+
+    def __init__(self, rotary: nn.Module) -> None:
+        super().__init__()
+        self.rotary = rotary
+
+    def forward(self, x: Tensor, position_ids: Tensor) -> Tensor:
+        """Give complex64 [T, 1, head_dim / 2] for positions [1, T]."""
+        cos, sin = self.rotary(x, position_ids)
+        half = cos.shape[-1] // 2
+        return torch.complex(cos[0, :, None, :half], sin[0, :, None, :half])
+
+
+def _interleaved(linear: nn.Linear, head_dim: int) -> tuple[Tensor, Tensor | None]:
+    """Put the two coordinates that are rotated together side by side, where the checkpoint has them half a head apart.
+
+    Queries and keys are both reordered, so their products don't change. It undoes what transformers'
+    `convert_llama_weights_to_hf.py` does to Meta's weights.
+    """
+
+    def reorder(tensor: Tensor) -> Tensor:
+        halves = tensor.view(-1, 2, head_dim // 2, *tensor.shape[1:])
+        return halves.transpose(1, 2).reshape(tensor.shape)
+
+    return reorder(linear.weight), None if linear.bias is None else reorder(linear.bias)

@@ -1,0 +1,37 @@
+"""Fused layers: the stock model's logits, or the stock model."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+
+from backends.transformers.fused import FusedLayer, fuse
+from backends.transformers.linear import PackedLinear
+
+
+def missing(self, *_):
+    raise AttributeError("no such operator")
+
+
+def wrong(self, *_):
+    raise ValueError("packed and stock results differ by 3")
+
+
+@pytest.mark.parametrize("problem", [missing, wrong])
+def test_the_stock_model_stays_whole_where_fusing_does_not_work(stock, monkeypatch, caplog, problem):
+    model = copy.deepcopy(stock()[1])
+    monkeypatch.setattr(PackedLinear, "check", problem)
+    assert not fuse(model)
+    assert not any(isinstance(module, FusedLayer | PackedLinear) for module in model.modules())
+    assert "the stock layers are used" in caplog.text
+    ids = torch.tensor([[1, 2, 3]])
+    with torch.inference_mode():
+        assert torch.equal(model(ids).logits, stock()[1](ids).logits)
+
+
+def test_no_stock_layer_is_left(stock):
+    model = copy.deepcopy(stock()[1])
+    assert fuse(model)
+    assert not any(isinstance(module, torch.nn.Linear) for module in model.modules())

@@ -17,6 +17,7 @@ from backends.transformers.grammar import read_vocabulary
 from backends.transformers.grammar_compiler import GrammarCompiler
 from backends.transformers.loading import LoadedModel, load_model
 from backends.transformers.memory import free_bytes
+from backends.transformers.prefix import PrefixCache
 from backends.transformers.scheduler import Scheduler
 from backends.types import Capabilities, Feature, GenerationRequest, Sampling
 
@@ -27,6 +28,7 @@ _SMALL_MODEL = 20e6
 """Parameters below which threads cost more than they bring: a step's products are over before the threads are awake."""
 _WARM_UP_TOKENS = 512
 _SHARE_OF_FREE = {"cpu": 0.5, "cuda": 0.8}
+_PREFIX_SHARE = 0.25  # of the cache's size, beside it
 
 
 Assembled = tuple[Engine | Classifier, Capabilities, GrammarCompiler | None]
@@ -40,9 +42,7 @@ def build_engine(config: TransformersConfig) -> Assembled:
     Raises:
         LoadError: see `load_model`; or the context doesn't fit the model or the memory; or the warm-up failed.
     """
-    loaded = load_model(
-        config.checkpoint, device=config.device, dtype=config.dtype, fused_layers=config.fused_layers
-    )
+    loaded = load_model(config.checkpoint, device=config.device, dtype=config.dtype, fused_layers=config.fused_layers)
     if config.num_threads is not None or loaded.parameters < _SMALL_MODEL:
         torch.set_num_threads(config.num_threads or 1)
     return _build_classifier(config, loaded) if loaded.classifies else _build_generator(config, loaded)
@@ -51,7 +51,7 @@ def build_engine(config: TransformersConfig) -> Assembled:
 def _build_generator(config: TransformersConfig, loaded: LoadedModel) -> Assembled:
     model = loaded.model.config
     geometry = _geometry(model, loaded)
-    cache_tokens = _cache_tokens(config.cache_gib, geometry)
+    cache_tokens, kept_tokens = _cache_tokens(config, geometry)
     context_length = _context_length(config.context_length, model.max_position_embeddings, cache_tokens)
     scheduler = Scheduler(
         slots=config.max_concurrency,
@@ -63,6 +63,8 @@ def _build_generator(config: TransformersConfig, loaded: LoadedModel) -> Assembl
         loaded.model,
         KVCache(geometry),
         scheduler,
+        PrefixCache(block_tokens=config.prefill_chunk, max_tokens=kept_tokens),
+        block_tokens=config.prefill_chunk,
         query_groups=model.num_attention_heads // geometry.kv_heads,
         context_length=context_length,
         vocab_size=model.vocab_size,
@@ -139,13 +141,19 @@ def _geometry(model: Any, loaded: LoadedModel) -> Geometry:
     )
 
 
-def _cache_tokens(cache_gib: float | None, geometry: Geometry) -> int:
-    """Tell how many tokens of cache may be promised at once."""
+def _cache_tokens(config: TransformersConfig, geometry: Geometry) -> tuple[int, int]:
+    """Tell how many tokens of cache may be promised at once, and how many may be kept for reuse beside them."""
     free = free_bytes(geometry.device)
-    size = int(free * _SHARE_OF_FREE[geometry.device.type]) if cache_gib is None else int(cache_gib * 2**30)
+    size = free * _SHARE_OF_FREE[geometry.device.type] if config.cache_gib is None else config.cache_gib * 2**30
     if size > free:
-        raise LoadError(f"`cache_gib` {cache_gib} exceeds the {free / 2**30:.1f} GiB that are free: lower it")
-    return size // geometry.bytes_per_token
+        raise LoadError(f"`cache_gib` {config.cache_gib} exceeds the {free / 2**30:.1f} GiB that are free: lower it")
+    kept = size * _PREFIX_SHARE if config.prefix_cache_gib is None else config.prefix_cache_gib * 2**30
+    if config.prefix_cache_gib is not None and size + kept > free:
+        raise LoadError(
+            f"`prefix_cache_gib` {config.prefix_cache_gib} and the cache exceed the {free / 2**30:.1f} GiB that are "
+            "free: lower it"
+        )
+    return int(size) // geometry.bytes_per_token, int(min(kept, free - size)) // geometry.bytes_per_token
 
 
 def _context_length(wanted: int | None, model_limit: int, cache_tokens: int) -> int:

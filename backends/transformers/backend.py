@@ -50,6 +50,7 @@ class TransformersBackend(Backend):
         prefill_chunk: int = 128,
         context_length: int | None = None,
         cache_gib: float | None = None,
+        prefix_cache_gib: float | None = None,
         num_threads: int | None = None,
         fused_layers: bool = True,
     ) -> None:
@@ -62,6 +63,7 @@ class TransformersBackend(Backend):
             prefill_chunk=prefill_chunk,
             context_length=context_length,
             cache_gib=cache_gib,
+            prefix_cache_gib=prefix_cache_gib,
             num_threads=num_threads,
             fused_layers=fused_layers,
         )
@@ -256,6 +258,8 @@ def _check_config(config: TransformersConfig) -> None:
         value = getattr(config, name)
         if value is not None and not value > 0:
             raise ValueError(f"{name} {value}: must be above 0")
+    if config.prefix_cache_gib is not None and config.prefix_cache_gib < 0:
+        raise ValueError(f"prefix_cache_gib {config.prefix_cache_gib}: must be 0 or above")
     if config.context_length == 1:
         raise ValueError("context_length 1: no room for a prompt and an answer")
     if config.max_batch_tokens < config.prefill_chunk:

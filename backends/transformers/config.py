@@ -24,9 +24,11 @@ class TransformersConfig:
         cache_gib: memory promised to requests for keys and values, in GiB; None for half of what is free after loading
             (CUDA: 0.8). Rows made ahead may add as much again, but never more than 33,376 tokens take; and for a moment
             there are two copies of a request that moves to another row.
+        prefix_cache_gib: memory that keeps the beginnings of prompts for requests that begin alike, in GiB; None for a
+            quarter of `cache_gib`, 0 to keep none. Who may measure times can tell whether a beginning was kept.
         num_threads: PyTorch's intra-op threads on CPU, for the process; None for one where the model has less than 20
             million parameters, and PyTorch's choice above.
-        fused_layers: on CPU in float32, compute the layers in fewer operations over weights repacked for oneDNN: faster,
+        fused_layers: on CPU in float32, compute the layers in fewer operations over weights packed for oneDNN: faster,
             and the same results whatever the batch mates. Off: the stock layers.
     """
 
@@ -39,5 +41,6 @@ class TransformersConfig:
     prefill_chunk: int = 128
     context_length: int | None = None
     cache_gib: float | None = None
+    prefix_cache_gib: float | None = None
     num_threads: int | None = None
     fused_layers: bool = True

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from backends.errors import BackendError, ComputeError
 from backends.transformers.attention import Chunk, DecodeGroup, StepLayout, chunk_mask, decode_mask
-from backends.transformers.cache import KVCache, Lease, capacity_for
+from backends.transformers.cache import KVCache, Lease
 from backends.transformers.grammar import Follower, allowed_ids
+from backends.transformers.prefix import PrefixCache
 from backends.transformers.sampling import choose
 from backends.transformers.scheduler import Plan, PrefillChunk, Scheduler
 from backends.transformers.scoring import score
@@ -62,7 +63,9 @@ class Engine:
     """Continuous batching for one model.
 
     Args:
-        model: a causal language model whose attention is `paddock_attention`.
+        model: a causal language model whose attention is ours.
+        prefix: beginnings of prompts, in blocks as long as the scheduler's chunks.
+        block_tokens: that length.
         query_groups: query heads per key head.
         context_length: prompt and answer together, in tokens.
         vocab_size: logits per token.
@@ -73,12 +76,15 @@ class Engine:
         model: Any,
         cache: KVCache,
         scheduler: Scheduler,
+        prefix: PrefixCache,
         *,
+        block_tokens: int,
         query_groups: int,
         context_length: int,
         vocab_size: int,
     ) -> None:
-        self._model, self._cache, self._scheduler = model, cache, scheduler
+        self._model, self._cache, self._scheduler, self._prefix = model, cache, scheduler, prefix
+        self._block_tokens = block_tokens
         self._query_groups, self._context_length = query_groups, context_length
         self._vocab_size = vocab_size
         self._sequences: dict[int, Sequence] = {}
@@ -99,7 +105,9 @@ class Engine:
     def add(self, ticket: int, request: GenerationRequest, follower: Follower | None = None) -> None:
         """Queue a checked request, with what follows its grammar where it has one."""
         most = min(len(request.prompt) + request.max_tokens, self._context_length)
-        sequence = Sequence(ticket, request, capacity_for(most - 1), follower)  # the last id's keys are never needed
+        sequence = Sequence(ticket, request, most - 1, follower)  # the last id's keys are never needed
+        if request.prompt_logprobs is None:  # they follow from the logits, which are not kept
+            sequence.blocks = self._prefix.names(sequence.context)
         self._sequences[ticket] = sequence
         self._scheduler.add(sequence)
 
@@ -116,16 +124,48 @@ class Engine:
 
         A step that fails ends the requests that had a part in it, and nobody else's.
         """
-        plan = self._scheduler.plan()
-        if not plan.sequences:
-            return []
         with torch.inference_mode():
+            self._preempt()
+            emissions = self._admit()
+            plan = self._scheduler.plan()
+            if not plan.sequences:
+                return emissions
             try:
-                return self._compute(plan)
+                return emissions + self._compute(plan)
             except Exception as error:
                 logger.exception("a step of %d requests failed", len(plan.sequences))
                 reason = f"the step failed: {type(error).__name__}"
-                return [self._fail(sequence, reason) for sequence in plan.sequences]
+                return emissions + [self._fail(sequence, reason) for sequence in plan.sequences]
+
+    def _preempt(self) -> None:
+        for sequence in self._scheduler.preempt():
+            self._release(sequence)
+            sequence.preempt()
+
+    def _admit(self) -> list[Emission]:
+        """Give those who are next a slot, and fill those that are being filled with what is known."""
+        emissions: list[Emission] = []
+        for sequence in self._scheduler.admit():
+            try:
+                sequence.lease = self._cache.open(sequence.ticket, sequence.prefill)
+            except (MemoryError, RuntimeError) as error:
+                logger.error("no slot of %d tokens could be had: %s", sequence.prefill, error)
+                emissions.append(self._fail(sequence, "there is not enough memory"))
+        for sequence in self._scheduler.prefilling:
+            self._reuse(sequence)
+        return emissions
+
+    def _reuse(self, sequence: Sequence) -> None:
+        """Copy the blocks that were computed before, but leave a token to compute: logits are not kept."""
+        while sequence.lease is not None and (block := sequence.next_block(self._block_tokens)) is not None:
+            start, end = sequence.computed, sequence.computed + self._block_tokens
+            data = self._prefix.get(block)
+            if data is None or end >= sequence.prefill:
+                return
+            sequence.lease.slot[:, :, :, start:end] = data
+            sequence.fill(self._block_tokens)
+            self._prefix.touch(sequence.blocks[: end // self._block_tokens])
+            sequence.reused += 0 if sequence.preempted else self._block_tokens
 
     def _compute(self, plan: Plan) -> list[Emission]:
         batch = self._lay_out(plan)
@@ -133,23 +173,33 @@ class Engine:
         for sequence in plan.decoding:
             sequence.fill(1)
         for chunk in plan.chunks:
+            self._keep(chunk)
             chunk.sequence.fill(chunk.end - chunk.start)
+            if chunk.last:
+                self._scheduler.start_decoding(chunk.sequence)
         scored_from = len(batch.sampled)
         for chunk, rows in batch.scored:
             self._score_prompt(chunk, logits[scored_from : scored_from + len(rows)])
             scored_from += len(rows)
         return self._sample([sequence for sequence, _ in batch.sampled], logits[: len(batch.sampled)])
 
+    def _keep(self, chunk: PrefillChunk) -> None:
+        sequence = chunk.sequence
+        if sequence.lease is not None and sequence.next_block(self._block_tokens) is not None:
+            names = sequence.blocks[: chunk.end // self._block_tokens]
+            self._prefix.keep(names, sequence.lease.slot[:, :, :, chunk.start : chunk.end])
+
     def _lay_out(self, plan: Plan) -> _Batch:
         tokens, positions, groups = self._decode_groups(plan)
-        sampled = [(self._sequences[lease.ticket], i) for i, lease in enumerate(self._decode_leases())]
+        decoding = (self._sequences[lease.ticket] for lease in self._decode_leases())
+        sampled = [(sequence, index) for index, sequence in enumerate(decoding) if sequence.due]
         chunks, scored = list[Chunk](), list[tuple[PrefillChunk, range]]()
         for chunk in plan.chunks:
             offset, sequence = len(tokens), chunk.sequence
             chunks.append(self._chunk(chunk, offset))
             tokens += sequence.context[chunk.start : chunk.end]
             positions += range(chunk.start, chunk.end)
-            if chunk.last:
+            if chunk.end == len(sequence.context):
                 sampled.append((sequence, len(tokens) - 1))
             if sequence.prompt_logprobs is not None:
                 end = min(chunk.end, len(sequence.request.prompt) - 1)
@@ -180,7 +230,7 @@ class Engine:
     def _chunk(self, chunk: PrefillChunk, offset: int) -> Chunk:
         sequence, geometry = chunk.sequence, self._cache.geometry
         if sequence.lease is None:
-            sequence.lease = self._cache.open(sequence.ticket, sequence.prefill)
+            raise RuntimeError("a chunk without a slot")
         count = chunk.end - chunk.start
         mask = chunk_mask(chunk.start, count, self._query_groups, geometry.dtype, geometry.device)
         return Chunk(sequence.lease.slot, offset, chunk.start, count, mask)
@@ -243,15 +293,12 @@ class Engine:
         return allowed_ids(followers, self._vocab_size) if any(followers) else None
 
     def _emit(self, sequence: Sequence, token: int, logprobs: tuple[TokenLogprob, ...]) -> Emission:
-        first = sequence.computed == sequence.prefill
         if sequence.follower is not None and (problem := sequence.follower.take(token)):
             self._remove(sequence)
             return Emission(sequence.ticket, error=problem)
         finish: Finish | None = sequence.append(token, self._context_length)
         if finish is not None:
             self._remove(sequence)
-        elif first:
-            self._scheduler.start_decoding(sequence)
         return Emission(sequence.ticket, TokenDelta((token,), logprobs, sequence.take_prompt_logprobs(), finish))
 
     def _fail(self, sequence: Sequence, reason: str) -> Emission:
@@ -263,6 +310,9 @@ class Engine:
         if self._sequences.pop(sequence.ticket, None) is None:
             return
         self._scheduler.remove(sequence)
+        self._release(sequence)
+
+    def _release(self, sequence: Sequence) -> None:
         if sequence.lease is not None:
             self._cache.release(sequence.lease)
             sequence.lease = None

@@ -120,4 +120,5 @@ def _interleaved(linear: nn.Linear, head_dim: int) -> tuple[Tensor, Tensor | Non
         halves = tensor.view(-1, 2, head_dim // 2, *tensor.shape[1:])
         return halves.transpose(1, 2).reshape(tensor.shape)
 
-    return reorder(linear.weight), None if linear.bias is None else reorder(linear.bias)
+    bias: Tensor | None = linear.bias
+    return reorder(linear.weight), None if bias is None else reorder(bias)

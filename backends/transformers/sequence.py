@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from backends.transformers.cache import Lease
+from backends.transformers.cache import Lease, capacity_for
 from backends.transformers.grammar import Follower
 from backends.transformers.sampling import Row
 from backends.types import Finish, FinishReason, GenerationRequest, TokenLogprob, Usage
+
+_AHEAD = 256  # tokens; a request that makes no more than this is never preempted
 
 
 class Sequence:
@@ -16,24 +18,30 @@ class Sequence:
         request: as given.
         context: prompt, continuation and the ids chosen so far.
         prefill: tokens of the context to be computed by chunks; what follows is computed one by one.
-        promised: tokens of cache it may come to hold.
+        promised: tokens of cache set aside for it.
         follower: where it is in its grammar, if it has one.
+        blocks: names of the blocks that the context to be prefilled begins with, as far as they may be reused.
+        reused: tokens that were found computed when it first came to be computed.
+        preempted: whether it has been computed before, in part, and starts anew.
         lease: its place in the cache, once it is being computed.
         prompt_logprobs: entries so far; None when not asked for, or delivered.
     """
 
-    def __init__(
-        self, ticket: int, request: GenerationRequest, promised: int, follower: Follower | None = None
-    ) -> None:
+    def __init__(self, ticket: int, request: GenerationRequest, most: int, follower: Follower | None = None) -> None:
+        """Take `most`: the tokens whose keys and values it may come to need."""
         self.ticket = ticket
         self.request = request
         self.context = [*request.prompt, *request.continuation]
         self.prefill = len(self.context)
-        self.promised = promised
+        self.promised = 0
         self.follower = follower
+        self.blocks: list[bytes] = []
+        self.reused = 0
+        self.preempted = False
         self.lease: Lease | None = None
         self.prompt_logprobs: list[TokenLogprob | None] | None = None if request.prompt_logprobs is None else [None]
         self._prompt_ids = frozenset(request.prompt) if request.sampling.repetition_penalty != 1 else frozenset()
+        self._most = most
         self._counts: dict[int, int] = {}
         for token in request.continuation:
             self._count(token)
@@ -44,9 +52,30 @@ class Sequence:
         return self.lease.length if self.lease else 0
 
     @property
+    def need(self) -> int:
+        """Tokens of cache to set aside: for all it has, and a little more."""
+        return capacity_for(min(len(self.context) + _AHEAD, self._most))
+
+    @property
+    def due(self) -> bool:
+        """Whether the next id follows from the next token to be computed. Not so while a preempted one catches up."""
+        return self.computed + 1 == len(self.context)
+
+    @property
     def position(self) -> int:
         """Index in the answer of the next id."""
         return len(self.context) - len(self.request.prompt)
+
+    def next_block(self, block_tokens: int) -> bytes | None:
+        """Name the block to be computed next, if it is one."""
+        index, rest = divmod(self.computed, block_tokens)
+        return self.blocks[index] if not rest and index < len(self.blocks) else None
+
+    def preempt(self) -> None:
+        """Start anew, without a place in the cache. What has been chosen stays."""
+        self.lease, self.preempted = None, True
+        if self.prompt_logprobs is not None:
+            self.prompt_logprobs = [None]
 
     def fill(self, count: int) -> None:
         """Note that the next `count` tokens of the context are in the cache."""
@@ -76,12 +105,16 @@ class Sequence:
             reason = FinishReason.CONTEXT_LIMIT
         else:
             return None
-        return Finish(reason, Usage(prompt_tokens=len(self.request.prompt), completion_tokens=self.position))
+        return Finish(reason, self._usage())
 
     def take_prompt_logprobs(self) -> tuple[TokenLogprob | None, ...]:
         """Hand the prompt's logprobs over, once."""
         taken, self.prompt_logprobs = tuple(self.prompt_logprobs or ()), None
         return taken
+
+    def _usage(self) -> Usage:
+        prompt = len(self.request.prompt)
+        return Usage(prompt, self.position, cached_prompt_tokens=min(self.reused, prompt))
 
     def _count(self, token: int) -> None:
         self._counts[token] = self._counts.get(token, 0) + 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -238,3 +240,72 @@ def test_cancelling_at_every_stage_frees_the_slot(engine):
         assert (engine.running, engine.waiting, engine.slots_in_use) == (0, 0, 0)
     assert engine.cancel(0).delta is None  # unknown by now, and answered all the same
     assert engine.step() == []
+
+
+def test_a_kept_beginning_changes_no_bit(checkpoint):
+    engine = engine_for(checkpoint, prefill_chunk=16, max_batch_tokens=48)
+    long = request(prompt(70), 20, logprobs=2, **SEEDED)
+    fork = request((*prompt(70)[:40], *prompt(30, 1)), 20, logprobs=2, **SEEDED)
+    without = engine_for(checkpoint, prefill_chunk=16, max_batch_tokens=48, prefix_cache_gib=0)
+    for wanted, reused in ((long, 0), (long, 64), (fork, 32), (fork, 64)):
+        answer, cold = complete_one(engine, wanted), complete_one(without, wanted)
+        assert (answer.ids, answer.logprobs) == (cold.ids, cold.logprobs)
+        assert answer.finish.usage.cached_prompt_tokens == reused
+        assert cold.finish.usage.cached_prompt_tokens == 0
+
+
+def test_the_last_token_of_a_prompt_is_always_computed(engine):
+    wanted = request(prompt(32), 4)
+    assert complete_one(engine, wanted).finish.usage.cached_prompt_tokens == 0
+    assert complete_one(engine, wanted).finish.usage.cached_prompt_tokens == 16
+
+
+def test_requests_that_begin_alike_at_once_share_the_work(engine, model):
+    computed = 0
+
+    def count(forward, **inputs):
+        nonlocal computed
+        computed += inputs["input_ids"].shape[1]
+        return forward(**inputs)
+
+    model(count)
+    answers = complete(engine, [request((*prompt(64, 9), ticket), 1, logprobs=1) for ticket in range(8)])
+    assert computed == 64 + 8
+    assert sum(answer.finish.usage.cached_prompt_tokens for answer in answers) == 7 * 64
+
+
+def test_prompt_logprobs_are_not_lost_to_a_kept_beginning(engine):
+    first = complete_one(engine, request(prompt(50, 8), 2))
+    scored = complete_one(engine, request(prompt(50, 8), 2, prompt_logprobs=1))
+    assert (scored.ids, len(scored.prompt_logprobs)) == (first.ids, 50)
+
+
+def test_preemption_changes_no_bit(checkpoint, monkeypatch):
+    """A cache for one long request and a bit, and four of them; a little is set aside, so that all begin."""
+    monkeypatch.setattr("backends.transformers.sequence._AHEAD", 8)
+    tight = {"prefill_chunk": 16, "max_batch_tokens": 48, "cache_gib": 450 * 512 / 2**30, "prefix_cache_gib": 0}
+    engine, roomy = engine_for(checkpoint, **tight), engine_for(checkpoint, prefill_chunk=16, max_batch_tokens=48)
+    wanted = [
+        request(prompt(20 + 9 * n, n), 150 + 9 * n, seed=n, logprobs=1, **(SEEDED if n % 2 else {})) for n in range(4)
+    ]
+    preempted = []
+    release = engine._preempt
+    monkeypatch.setattr(engine, "_preempt", lambda: preempted.append(engine.waiting) or release())
+    answers = complete(engine, wanted)
+    assert any(later > earlier for earlier, later in itertools.pairwise(preempted))
+    for answer, alone in zip(answers, (complete_one(roomy, each) for each in wanted), strict=True):
+        assert (answer.ids, answer.logprobs) == (alone.ids, alone.logprobs)
+
+
+def test_a_slot_that_cannot_be_had_fails_one_request(engine, monkeypatch):
+    take = engine._cache.open
+
+    def refuse(ticket, tokens):
+        if ticket == 1:
+            raise MemoryError
+        return take(ticket, tokens)
+
+    monkeypatch.setattr(engine._cache, "open", refuse)
+    first, second, third = complete(engine, [request(prompt(9, n), 4) for n in range(3)])
+    assert isinstance(second.error, ComputeError)
+    assert len(first.ids) == len(third.ids) == 4

@@ -172,6 +172,14 @@ def test_default_cache_is_half_of_what_is_free(checkpoint, monkeypatch):
     assert build(checkpoint, cache_gib=None)[1].context_length == 193
 
 
+def test_what_is_kept_fits_beside_the_cache(checkpoint, monkeypatch):
+    monkeypatch.setattr("backends.transformers.assembly.free_bytes", lambda device: 1000 * 512)
+    gib = 512 / 2**30
+    assert build(checkpoint, cache_gib=500 * gib, prefix_cache_gib=500 * gib)
+    with pytest.raises(LoadError, match=r"`prefix_cache_gib`.*lower it"):
+        build(checkpoint, cache_gib=500 * gib, prefix_cache_gib=501 * gib)
+
+
 def test_model_that_cannot_run_is_not_served(copy):
     weights = load_file(copy / "model.safetensors")
     weights["model.norm.weight"].fill_(float("nan"))

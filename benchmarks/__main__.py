@@ -5,7 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 
-NAMES = ("engine", "tokenize", "wire")
+NAMES = ("engine", "stress", "tokenize", "wire")
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from backends.transformers.loading import LoadedModel, load_model
 from backends.transformers.memory import free_bytes
 from backends.transformers.prefix import PrefixCache
 from backends.transformers.scheduler import Scheduler
+from backends.transformers.threads import usable_cpus
 from backends.types import Capabilities, Feature, GenerationRequest, Sampling
 
 logger = logging.getLogger(__name__)
@@ -43,8 +44,8 @@ def build_engine(config: TransformersConfig) -> Assembled:
         LoadError: see `load_model`; or the context doesn't fit the model or the memory; or the warm-up failed.
     """
     loaded = load_model(config.checkpoint, device=config.device, dtype=config.dtype, fused_layers=config.fused_layers)
-    if config.num_threads is not None or loaded.parameters < _SMALL_MODEL:
-        torch.set_num_threads(config.num_threads or 1)
+    most = 1 if loaded.parameters < _SMALL_MODEL else min(torch.get_num_threads(), usable_cpus())
+    torch.set_num_threads(config.num_threads or most)
     return _build_classifier(config, loaded) if loaded.classifies else _build_generator(config, loaded)
 
 

@@ -27,7 +27,7 @@ class TransformersConfig:
         prefix_cache_gib: memory that keeps the beginnings of prompts for requests that begin alike, in GiB; None for a
             quarter of `cache_gib`, 0 to keep none. Who may measure times can tell whether a beginning was kept.
         num_threads: PyTorch's intra-op threads on CPU, for the process; None for one where the model has less than 20
-            million parameters, and PyTorch's choice above.
+            million parameters, and PyTorch's choice above, within the container's quota.
         fused_layers: on CPU in float32, compute the layers in fewer operations over weights packed for oneDNN: faster,
             and the same results whatever the batch mates. Off: the stock layers.
     """

@@ -89,6 +89,11 @@ class Tokenizer:
         """Give the bytes that an id stands for: a control token's are its name's. Unused ids have none."""
         return self._pieces[token_id] if token_id < len(self._pieces) else b""
 
+    def pieces(self, token_ids: Sequence[int]) -> list[bytes]:
+        """Give the pieces of ids that `encode` or a chat encoder made: all of them are in the vocabulary."""
+        pieces = self._pieces
+        return [pieces[token_id] for token_id in token_ids]
+
     def is_control(self, token_id: int) -> bool:
         """Tell whether an id is one that the tokenizer calls special: an answer's text leaves it out."""
         return token_id in self._special_ids

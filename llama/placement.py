@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from llama.architecture import Architecture, Decoder
 from llama.memory import (
@@ -115,6 +116,7 @@ class Share:
         return sequences * bandwidth / (self.read + context * self.read_token * sequences / groups)
 
 
+@lru_cache(maxsize=4096)  # who looks for the smallest change asks for the same ones again and again
 def share(
     model: Architecture, placement: Placement, weights: Precision, cache: Precision, step_tokens: int = STEP_TOKENS
 ) -> Share:

@@ -40,9 +40,7 @@ def build_engine(config: TransformersConfig) -> Assembled:
     Raises:
         LoadError: see `load_model`; or the context doesn't fit the model or the memory; or the warm-up failed.
     """
-    loaded = load_model(
-        config.checkpoint, device=config.device, dtype=config.dtype, packed_linears=config.packed_linears
-    )
+    loaded = load_model(config)
     if config.num_threads is not None or loaded.parameters < _SMALL_MODEL:
         torch.set_num_threads(config.num_threads or 1)
     return _build_classifier(config, loaded) if loaded.classifies else _build_generator(config, loaded)

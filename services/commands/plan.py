@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from llama.architecture import PRESETS, Architecture, ArchitectureError, Decoder, read_architecture
+from llama.architecture import PRESETS, Architecture, ArchitectureError, read_architecture
 from llama.memory import CACHE_PRECISIONS, Precision
 from services.commands import option
 from services.commands.console import Console, UsageError, one_line, table
@@ -48,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kv",
         choices=[precision.value for precision in CACHE_PRECISIONS],
-        help="keys and values (default: f32 and fp8 with such weights, else bf16)",
+        help="keys and values (default: as the weights; with quantized ones fp8, or bf16 where there is none)",
     )
     parser.add_argument(
         "--context",
@@ -85,18 +85,24 @@ def run(args: argparse.Namespace, console: Console) -> int:
 def question(args: argparse.Namespace) -> Question:
     """Return what the arguments ask."""
     name, model = read_model(args.model)
-    weights = Precision(args.weights)
-    stored = weights if weights in (Precision.f32, Precision.fp8) and isinstance(model, Decoder) else Precision.bf16
+    weights, device = Precision(args.weights), _device(args)
     return Question(
         name=name,
         model=model,
-        device=_device(args),
+        device=device,
         devices=args.gpus or 1,
         weights=weights,
-        cache=Precision(args.kv) if args.kv else stored,
+        cache=Precision(args.kv) if args.kv else _cache(weights, device),
         context=args.context or min(_CONTEXT, model.positions),
         sequences=args.concurrency,
     )
+
+
+def _cache(weights: Precision, device: Device) -> Precision:
+    """Choose what keys and values are stored in. Lower weights never bring a larger cache: what is proposed must do."""
+    if weights in (Precision.f32, Precision.bf16):
+        return weights
+    return Precision.fp8 if device.fp8 else Precision.bf16
 
 
 def _device(args: argparse.Namespace) -> Device:

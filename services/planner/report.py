@@ -48,7 +48,7 @@ def facts(plan: Plan) -> dict[str, Any]:
             "reserve": RESERVE_BYTES,
             "headroom": plan.headroom,
         },
-        "tokens_per_second_at_most": {str(n): round(plan.tokens_per_second(n), 1) for n in _counts(plan)},
+        "tokens_per_second_at_most": {str(n): round(rate, 1) for n, rate in _rates(plan).items()},
         "training_gb": {"full": training.full_gb, "lora": training.lora_gb, "qlora": training.qlora_gb}
         if training
         else None,
@@ -63,8 +63,12 @@ def _unquantized_bytes(plan: Plan) -> int:
     return unquantized_parameters(question.model) * question.weights.wide
 
 
-def _counts(plan: Plan) -> list[int]:
-    return sorted({1, plan.question.sequences, plan.most_sequences})
+def _rates(plan: Plan) -> dict[int, float]:
+    """Tokens per second at most, by sequences at once. A classifier produces none."""
+    if not isinstance(plan.question.model, Decoder):
+        return {}
+    counts = sorted({1, plan.question.sequences, plan.most_sequences})
+    return {count: plan.tokens_per_second(count) for count in counts}
 
 
 def sections(plan: Plan) -> list[list[tuple[str, ...]]]:
@@ -92,9 +96,7 @@ def sections(plan: Plan) -> list[list[tuple[str, ...]]]:
         ("in all", _size(held["memory"]), _size(held["memory"] * placement.devices)),
     ]
     gives: list[tuple[str, ...]] = [("most at once", f"{plan.most_sequences} sequences of {question.context} tokens")]
-    if isinstance(question.model, Decoder):
-        rates = said["tokens_per_second_at_most"].items()
-        gives += [(f"tokens/s at most, {n} at once", f"{rate:,.0f}") for n, rate in rates]
+    gives += [(f"tokens/s at most, {n} at once", f"{rate:,.0f}") for n, rate in _rates(plan).items()]
     if said["training_gb"]:
         training = ", ".join(f"{kind} {size:,} GB" for kind, size in said["training_gb"].items())
         gives.append(("training, as published", training))
@@ -117,7 +119,7 @@ def alternatives(plans: Sequence[Plan]) -> list[tuple[str, ...]]:
             str(plan.placement.pipeline),
             str(plan.placement.nodes),
             str(plan.most_sequences),
-            f"{plan.tokens_per_second(plan.question.sequences):,.0f}",
+            f"{rate:,.0f}" if (rate := _rates(plan).get(plan.question.sequences)) else "-",
         )
         for plan in plans
     ]

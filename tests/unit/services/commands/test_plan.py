@@ -101,6 +101,12 @@ def test_a_plan_that_is_impossible_ends_with_one_sentence(run):
     )
 
 
+def test_a_classifier_has_windows_and_no_rate(run):
+    assert json.loads(run("plan", "prompt-guard-86m", "--json").out)["tokens_per_second_at_most"] == {}
+    assert "tokens/s" not in run("plan", "prompt-guard-86m").out
+    assert run("plan", "prompt-guard-86m", "--smallest").out.splitlines()[-1].endswith(" -")
+
+
 def test_unused_gpus_are_told(run):
     out = run("plan", "prompt-guard-86m", "--gpu", "T4", "--gpus", "2").out
     assert "unused  1 of 2: no placement holds more with them" in out

@@ -43,7 +43,7 @@ def build_engine(config: TransformersConfig) -> Assembled:
     Raises:
         LoadError: see `load_model`; or the context doesn't fit the model or the memory; or the warm-up failed.
     """
-    loaded = load_model(config.checkpoint, device=config.device, dtype=config.dtype, fused_layers=config.fused_layers)
+    loaded = load_model(config)
     most = 1 if loaded.parameters < _SMALL_MODEL else min(torch.get_num_threads(), usable_cpus())
     torch.set_num_threads(config.num_threads or most)
     return _build_classifier(config, loaded) if loaded.classifies else _build_generator(config, loaded)

@@ -20,6 +20,8 @@ import transformers
 
 from backends.errors import LoadError
 from backends.transformers.attention import ATTENTION, register_attention
+from backends.transformers.config import TransformersConfig
+from backends.transformers.fit import Need, check_fit, needed, read_decoder
 from backends.transformers.fused import fuse
 
 logger = logging.getLogger(__name__)
@@ -52,25 +54,29 @@ class LoadedModel:
     fused: bool
 
 
-def load_model(checkpoint: str, *, device: str, dtype: str, fused_layers: bool) -> LoadedModel:
-    """Read a checkpoint folder. Takes seconds to minutes; runs PyTorch on the calling thread.
+def load_model(config: TransformersConfig) -> LoadedModel:
+    """Read the folder of a config's checkpoint. Takes seconds to minutes; runs PyTorch on the calling thread.
 
     Raises:
         LoadError: no such folder, no safetensors, another architecture, remote code, quantized weights, missing
             weights, an absent device, or not enough memory.
     """
     started = time.monotonic()
-    folder = Path(checkpoint)
+    folder = Path(config.checkpoint)
     raw = check_checkpoint(folder)
-    place = resolve_device(device)
-    kind = _resolve_dtype(dtype, raw, place)
+    place = resolve_device(config.device)
+    kind = _resolve_dtype(config.dtype, raw, place)
     size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
     logger.info("loading %s: %.2f GB of weights as %s on %s", folder, size / 1e9, _name(kind), place)
     classifies = str(raw["architectures"][0]).endswith(_CLASSIFIERS)
+    fuses = config.fused_layers and not classifies and place.type == "cpu" and kind == torch.float32
+    decoder = None if classifies else read_decoder(folder, raw)
+    stored = _DTYPES.get(_stored(raw), kind)
+    need = needed(decoder, config, kind, fuses) if decoder else Need(size * kind.itemsize // stored.itemsize)
+    check_fit(need, config, place, kind)
     register_attention()
     model = _read(folder, kind, place, classifies)
-    parameters = sum(p.numel() for p in model.parameters()) if classifies else parameter_count(model.config)
-    fuses = fused_layers and not classifies and place.type == "cpu" and kind == torch.float32
+    parameters = decoder.parameters if decoder else sum(p.numel() for p in model.parameters())
     fused = fuses and fuse(model)
     logger.info(
         "loaded %s: %.1f million parameters, %s on %s, layers %s, in %.1f s",
@@ -168,7 +174,11 @@ def _resolve_dtype(dtype: str, raw: dict[str, Any], device: torch.device) -> tor
         return _DTYPES[dtype]
     if device.type == "cpu":
         return torch.float32
-    return _DTYPES.get(str(raw.get("dtype") or raw.get("torch_dtype")), torch.bfloat16)
+    return _DTYPES.get(_stored(raw), torch.bfloat16)
+
+
+def _stored(raw: dict[str, Any]) -> str:
+    return str(raw.get("dtype") or raw.get("torch_dtype"))
 
 
 def _read(folder: Path, dtype: torch.dtype, device: torch.device, classifies: bool) -> Any:
@@ -213,15 +223,6 @@ def _quiet() -> Iterator[None]:
         library.set_verbosity(level)
         if bars:
             library.enable_progress_bar()
-
-
-def parameter_count(config: Any) -> int:
-    """Count parameters by the config, since fused layers own none PyTorch can see; tied weights count once."""
-    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    attention = 2 * config.hidden_size * head_dim * (config.num_attention_heads + config.num_key_value_heads)
-    layer = attention + 3 * config.hidden_size * config.intermediate_size + 2 * config.hidden_size
-    embeddings = config.vocab_size * config.hidden_size * (1 if config.tie_word_embeddings else 2)
-    return int(config.num_hidden_layers * layer + embeddings + config.hidden_size)
 
 
 def _name(dtype: torch.dtype) -> str:

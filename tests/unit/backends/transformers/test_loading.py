@@ -30,7 +30,7 @@ def edit(folder, **fields):
 
 
 def load(folder, **fields):
-    return load_model(str(folder), **{"device": "cpu", "dtype": "auto", "fused_layers": True, **fields})
+    return load_model(TransformersConfig(checkpoint=str(folder), device="cpu", **fields))
 
 
 def build(checkpoint, **fields):

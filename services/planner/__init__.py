@@ -1,0 +1,1 @@
+"""What `paddock plan` answers: does a model fit, on what, how many sequences at once. `llama` has the arithmetic."""

@@ -103,10 +103,10 @@ def test_the_advice_works(fields, gigabytes):
     config = TransformersConfig(checkpoint="x", **fields)
     size = int(gigabytes * 1e9)
 
-    def refused(config, dtype, packs, size=size):
+    def refused(config, dtype, fuses, size=size):
         try:
             fit_free(size)
-            check_fit(needed(model, config, dtype, packs), config, CPU, dtype)
+            check_fit(needed(model, config, dtype, fuses), config, CPU, dtype)
         except LoadError as error:
             return str(error)
         return ""

@@ -28,7 +28,7 @@ import jinja2
 import tokenizers
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from benchmarks.report import save, spread, table
+from benchmarks.result import save, spread, table
 from llama.chat import ChatEncoder, ChatTemplate, EncodedPrompt, Layout, Message, Tool
 from llama.tokenizer import Tokenizer
 from services.response import tokenized

@@ -24,7 +24,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from benchmarks.report import save, spread, table
+from benchmarks.result import save, spread, table
 from paddock.v1 import generate_pb2
 
 _METHOD = "/paddock.v1.InferenceService/GenerateStream"

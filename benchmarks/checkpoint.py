@@ -1,8 +1,8 @@
 """Checkpoints to measure: random weights in real shapes, with a tokenizer that every server can load.
 
 A random model's greedy answer is arbitrary, so what it may say is held to plain words: ids that are single bytes,
-control tokens, or not in the tokenizer get a logit of exactly zero, which never is the largest. So no answer ends early,
-and each token is text of its own, which a server can send at once.
+control tokens, or not in the tokenizer get a logit of exactly zero, which never is the largest. So no answer ends
+early, and each token is text of its own, which a server can send at once.
 """
 
 from __future__ import annotations

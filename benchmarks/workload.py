@@ -1,8 +1,8 @@
 """What is asked of an engine or a server, and how the answers' times become figures.
 
 The figures, everywhere: a request's TTFT is from when it was due to when its first token was there, so waiting for a
-place counts. Its TPOT is the mean time between its tokens after the first. Tokens/s are those of all answers over the time
-from the first request's arrival to the last one's end.
+place counts. Its TPOT is the mean time between its tokens after the first. Tokens/s are those of all answers over the
+time from the first request's arrival to the last one's end.
 """
 
 from __future__ import annotations

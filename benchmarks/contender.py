@@ -14,9 +14,10 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from benchmarks.workload import Request, Timeline, summary
 
@@ -34,7 +35,7 @@ class Contender:
         self._command, self._threads, self._start_s = list(command), threads, start_s
         self._process: subprocess.Popen[bytes] | None = None
         self._unread = b""
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - as long as this object
+        self._errors: IO[bytes] | None = None
         self._refusal: ContenderError | None = None
 
     def run(self, requests: Sequence[Request], limit_s: float, **options: Any) -> dict[str, Any]:
@@ -57,8 +58,14 @@ class Contender:
         """End the process. Idempotent."""
         if self._process is not None:
             self._process.kill()
-            self._process.communicate()
+            self._process.wait()
+            for pipe in (self._process.stdin, self._process.stdout):
+                with suppress(BrokenPipeError):  # what it never read
+                    pipe.close() if pipe else None
             self._process = None
+        if self._errors is not None:
+            self._errors.close()
+            self._errors = None
 
     def _start(self) -> None:
         if self._refusal is not None:
@@ -67,6 +74,7 @@ class Contender:
             return
         self._unread = b""
         environment = {**os.environ, "OMP_NUM_THREADS": str(self._threads), "HF_HUB_OFFLINE": "1"}
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `stop`
         try:
             self._process = subprocess.Popen(
                 self._command,
@@ -104,13 +112,17 @@ class Contender:
                 raise ContenderError(f"took more than {limit_s:.0f} s")
             read = os.read(output, 1 << 20)
             if not read:
-                raise ContenderError(f"ended: {self._last_words()}")
+                raise ContenderError(f"ended: {last_words(self._errors)}")
             self._unread += read
         line, _, self._unread = self._unread.partition(b"\n")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def _last_words(self) -> str:
-        self._errors.seek(0)
-        lines = self._errors.read().decode(errors="replace").split("\n")
-        return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "without a word")
+
+def last_words(errors: IO[bytes] | None) -> str:
+    """Give the last line that a process wrote to standard error."""
+    if errors is None:
+        return "without a word"
+    errors.seek(0)
+    lines = errors.read().decode(errors="replace").splitlines()
+    return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "without a word")

@@ -22,7 +22,7 @@ import random
 import statistics
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from benchmarks import ceiling
 from benchmarks.checkpoint import PROMPT_IDS, SHAPES, write_checkpoint
 from benchmarks.contender import Contender, ContenderError
 from benchmarks.peers import PYTHON, convert
-from benchmarks.result import save, spread, table
+from benchmarks.result import RESULTS, save, spread, table
 from benchmarks.workload import Request, mixed, together
 
 OURS = "paddock"
@@ -56,10 +56,15 @@ def main() -> None:
     """Measure, print, save."""
     arguments = _arguments()
     results = [_measure(size, arguments) for size in arguments.size]
-    for result in results:
-        _print(result)
-    if not arguments.dry:
-        print(f"\nwritten to {save('engine', {'settings': vars(arguments), 'results': results})}")
+    report = {"settings": vars(arguments), "results": results}
+    print(markdown(report))
+    name = "engine" if arguments.device == "cpu" else f"engine-{arguments.device}"
+    print(f"\nwritten to {save(name, report, arguments.out)}")
+
+
+def markdown(report: Mapping[str, Any]) -> str:
+    """Write the tables of a saved result."""
+    return "\n\n".join(part for result in report["results"] for part in _parts(result))
 
 
 def _arguments() -> argparse.Namespace:
@@ -76,10 +81,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings of the backend, as JSON")
     parser.add_argument("--trace", type=Path, metavar="FILE", help="write the last turn of `mixed` for Perfetto")
     parser.add_argument("--quick", action="store_true", help="the tiny shape, two streams, one repeat: does it run?")
-    parser.add_argument("--dry", action="store_true", help="print, don't write results")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.size, arguments.streams, arguments.repeats = ["tiny"], [1, 2], 1
+        arguments.size, arguments.streams, arguments.repeats, arguments.threads = ["tiny"], [1, 2], 1, 1
         arguments.prompt = arguments.tokens = 4
     if arguments.trace:
         arguments.trace = str(arguments.trace.resolve())
@@ -207,14 +212,16 @@ def _prefix(contender: Contender, arguments: argparse.Namespace, scale: int) -> 
     return {"cold_s": cold, "warm_s": warm, "ratios": [w / c for c, w in zip(cold, warm, strict=True)]}
 
 
-def _print(result: dict[str, Any]) -> None:
+def _parts(result: dict[str, Any]) -> list[str]:
     ceilings = result["ceiling"]
-    print(f"\n{result['size']}: {result['model']['parameters'] / 1e6:.1f} million parameters", end="; ")
-    print(f"{ceilings['bytes_per_s'] / 1e9:.1f} GB/s, {ceilings['flops_per_s'] / 1e9:.0f} GFLOP/s\n")
+    title = (
+        f"**{result['size']}**: {result['model']['parameters'] / 1e6:.1f} million parameters. The machine reads "
+        f"{ceilings['bytes_per_s'] / 1e9:.1f} GB/s and multiplies {ceilings['flops_per_s'] / 1e9:.0f} GFLOP/s."
+    )
     header = ["workload", "contender", "tokens/s", "Paddock's ratio", "TTFT p50/p95/p99, s", "TPOT p50/p95/p99, ms"]
     rows = [row for cell in result["cells"] for row in _rows(cell)]
-    print(table([*header, "steps/s", "outside model", "peak GiB"], rows))
-    print(table(["prefix", "seconds, or ratio"], prefix_rows(result["prefix"])))
+    main_table = table([*header, "steps/s", "outside model", "peak GiB"], rows)
+    return [title, main_table, table(["a prefix of 2,000 tokens", "seconds, or ratio"], _prefix_rows(result["prefix"]))]
 
 
 def _rows(cell: dict[str, Any]) -> list[list[str]]:
@@ -246,8 +253,7 @@ def percentile_text(turns: Sequence[dict[str, Any]], key: str, factor: float) ->
     return " / ".join(f"{statistics.median(t[p] for t in told) * factor:.3g}" for p in ("p50", "p95", "p99"))
 
 
-def prefix_rows(prefix: dict[str, Any]) -> list[list[str]]:
-    """Give the prefix workload's rows."""
+def _prefix_rows(prefix: dict[str, Any]) -> list[list[str]]:
     if "failure" in prefix:
         return [["failed", prefix["failure"]]]
     names = {"cold_s": "cold, TTFT", "warm_s": "repeated, TTFT", "ratios": "ratio"}

@@ -6,7 +6,9 @@ import json
 import os
 import platform
 import shlex
+import shutil
 import statistics
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -27,18 +29,32 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def save(name: str, result: Mapping[str, Any]) -> Path:
-    """Write a result to `benchmarks/results/NAME.json`, with hardware, versions and the command."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
-    command = f"python -m benchmarks.{name} {shlex.join(sys.argv[1:])}".strip()
+def save(name: str, result: Mapping[str, Any], folder: Path = RESULTS) -> Path:
+    """Write a result to `FOLDER/NAME.json`, with hardware, versions and the command."""
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}.json"
+    command = f"python -m benchmarks.{Path(sys.argv[0]).stem} {shlex.join(sys.argv[1:])}".strip()
     report = {"command": command, "hardware": _hardware(), "versions": _versions(), **result}
-    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(report, indent=2, default=str) + "\n", encoding="utf-8")
     return path
 
 
 def _hardware() -> dict[str, Any]:
-    return {"cpu": _cpu(), "cpus": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
+    return {
+        "cpu": _cpu(),
+        "cpus": os.cpu_count(),
+        "gpu": _gpu(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+    }
+
+
+def _gpu() -> str | None:
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return None
+    asked = [tool, "--query-gpu=name", "--format=csv,noheader"]
+    return subprocess.run(asked, capture_output=True, text=True, timeout=20.0).stdout.strip() or None  # noqa: PLW1510
 
 
 def _cpu() -> str:

@@ -2,9 +2,9 @@
 
 Paddock is asked through gRPC; `transformers serve`, with and without continuous batching, llama-cpp-python's server and
 llama.cpp's own through HTTP (with `make peers`; the last only where it could be built). Each stream asks again as soon
-as it has its answer, of --tokens on average, for --seconds after --warm seconds; the servers take turns in each repeat.
-Tokens/s and requests/s are what arrived within the window; TTFT and TPOT are of the requests whose first token did, from
-when they were sent, so a server too slow to answer any within the window has none.
+as it has its answer, of --tokens on average, for --seconds after --warm seconds; the servers take turns.
+Tokens/s and requests/s are what arrived within the window; TTFT and TPOT are of the requests whose first token did,
+from when they were sent, so a server too slow to answer any within the window has none.
 
     python -m benchmarks.serve [--size 100M] [--streams 1 8 32 128] [--seconds 8] [--repeats 2] [--quick]
 """
@@ -30,7 +30,7 @@ from benchmarks.contender import ROOT
 from benchmarks.contenders.child import peak_bytes
 from benchmarks.engine import percentile_text
 from benchmarks.peers import FOLDER, convert
-from benchmarks.result import save, spread, table
+from benchmarks.result import RESULTS, save, spread, table
 from benchmarks.server import (
     Server,
     ServerError,
@@ -59,10 +59,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_checkpoint(Path(folder), arguments.size)
         results = _measure(_servers(Path(folder), arguments), arguments)
+    report = {"settings": vars(arguments), "results": results}
+    print(markdown(report))
+    print(f"\nwritten to {save('serve', report, arguments.out)}")
+
+
+def markdown(report: Mapping[str, Any]) -> str:
+    """Write the table of a saved result."""
     header = ["streams", "server", "tokens/s", "Paddock's ratio", "requests/s", "TTFT p50/p95/p99, s"]
-    print(table([*header, "TPOT p50/p95/p99, ms", "peak GiB"], [row for result in results for row in _rows(result)]))
-    if not arguments.dry:
-        print(f"\nwritten to {save('serve', {'settings': vars(arguments), 'results': results})}")
+    rows = [row for result in report["results"] for row in _rows(result)]
+    return table([*header, "TPOT p50/p95/p99, ms", "peak GiB"], rows)
 
 
 def _arguments() -> argparse.Namespace:
@@ -77,10 +83,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--against", nargs="*", choices=_PEERS, default=_PEERS)
     parser.add_argument("--quick", action="store_true", help="the tiny shape, two streams, one second: does it run?")
-    parser.add_argument("--dry", action="store_true", help="print, don't write results")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.size, arguments.streams, arguments.repeats = "tiny", [1, 2], 1
+        arguments.size, arguments.streams, arguments.repeats, arguments.threads = "tiny", [2], 1, 1
         arguments.warm, arguments.seconds, arguments.tokens = 0.5, 1.0, 8
     return arguments
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from benchmarks.contender import ROOT
+from benchmarks.contender import ROOT, last_words
 from benchmarks.peers import FOLDER, PYTHON
 
 _START_LIMIT_S = 180.0
@@ -157,10 +157,3 @@ def _process(command: Sequence[str], stdout: int) -> Iterator[tuple[subprocess.P
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-
-
-def last_words(errors: IO[bytes]) -> str:
-    """Give the last line that a process wrote to standard error."""
-    errors.seek(0)
-    lines = errors.read().decode(errors="replace").splitlines()
-    return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "without a word")

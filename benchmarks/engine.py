@@ -146,7 +146,8 @@ def _contenders(folder: Path, arguments: argparse.Namespace, model: dict[str, fl
 
 def _cells(arguments: argparse.Namespace, scale: int) -> list[_Cell]:
     cells = [
-        _Cell(f"{n} streams", together(n, arguments.prompt, arguments.tokens), streams=n) for n in arguments.streams
+        _Cell(f"{n} stream" + "s" * (n > 1), together(n, arguments.prompt, arguments.tokens), streams=n)
+        for n in arguments.streams
     ]
     return [
         *cells,

@@ -114,7 +114,7 @@ def _cell(results: Results, device: str, name: str) -> Mapping[str, Any]:
 
 
 def _of_bandwidth(results: Results, device: str) -> list[float]:
-    cell = _cell(results, device, "1 streams")
+    cell = _cell(results, device, "1 stream")
     return [turn["tokens_per_s"] / cell["bound"]["bandwidth"] for turn in cell["turns"]["paddock"]] if cell else []
 
 

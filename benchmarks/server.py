@@ -157,3 +157,5 @@ def _process(command: Sequence[str], stdout: int) -> Iterator[tuple[subprocess.P
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            if process.stdout is not None:
+                process.stdout.close()

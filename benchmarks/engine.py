@@ -8,6 +8,7 @@ its batched decode in float32 (with `make peers`; on CPU only). Workloads, answe
     long prompts     8 prompts of 512 tokens at once, 32 each
     mixed            32 requests of mixed lengths at once (`workload.mixed`)
     arrivals         48 requests of mixed lengths, arriving at random, at 0.7 of the engine's rate in `mixed`
+    64 streams, 1000 in, 1000 out    on a GPU only
     prefix           a prompt of 2,000 tokens and 16 more, then the same prefix with 16 others, nothing else running
 
     python -m benchmarks.engine [--size 100M] [--streams 1 8 32 128] [--repeats 3] [--trace FILE] [--quick]
@@ -39,6 +40,7 @@ _ALL = (OURS, "static", "sequential", "manager", "llama.cpp")
 _SEQUENTIAL = 4
 """Requests of a sequential turn: its rate doesn't depend on how many there are."""
 _LOAD = 0.7
+_LARGE = "64 streams, 1000 in, 1000 out"
 _PREFIX, _SUFFIX = 2000, 16
 
 
@@ -125,7 +127,7 @@ def _contenders(folder: Path, arguments: argparse.Namespace, model: dict[str, fl
     """Name the commands; each gets a cache that its largest workload fits, with as much again to spare."""
     each = max(arguments.prompt + arguments.tokens, 640)
     slots = max(*arguments.streams, 48)
-    cache_tokens = slots * each + 4096
+    cache_tokens = max(slots * each, 64 * 2000 if arguments.device == "cuda" else 0) + 4096
     gib = max(0.25, 2 * cache_tokens * model["kv_bytes"] / 2**30)
     threads, device = str(arguments.threads), arguments.device
     module = [sys.executable, "-m"]
@@ -149,6 +151,8 @@ def _cells(arguments: argparse.Namespace, scale: int) -> list[_Cell]:
         _Cell(f"{n} stream" + "s" * (n > 1), together(n, arguments.prompt, arguments.tokens), streams=n)
         for n in arguments.streams
     ]
+    if arguments.device == "cuda":
+        cells.append(_Cell(_LARGE, together(64, 1000, 1000), (OURS,)))
     return [
         *cells,
         _Cell("long prompts", together(8, 512 // scale, 32 // scale)),

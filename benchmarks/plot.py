@@ -120,7 +120,7 @@ def _latency(size: Mapping[str, Any]) -> Figure:
             places = [place + 0.25 * offset for place in range(3)]
             axis.bar(places, heights, 0.23, label=name, color=_COLORS.get(name))
         axis.set_xticks([0.25, 1.25, 2.25], ["p50", "p95", "p99"])
-        axis.set(ylabel=label, yscale="log")
+        axis.set_ylabel(label)
         axis.legend()
     figure.suptitle(f"{size['size']} parameters, requests arriving over time", fontsize=10)
     return figure

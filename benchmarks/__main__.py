@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import runpy
+import signal
 import sys
 
 NAMES = ("engine", "serve", "wire", "tokenize")
@@ -14,6 +15,7 @@ _OTHERS = ("report", "stress")
 
 def main() -> None:
     """Run what is named."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended too
     names = [name for name in sys.argv[1:2] if name in (*NAMES, *_OTHERS)]
     options = sys.argv[1 + len(names) :]
     if options and not names:

@@ -1,6 +1,7 @@
 """`python -m benchmarks [NAME] [OPTIONS]`: one measurement, or all of them one after the other, then the report.
 
-`report` writes docs/benchmarks.md from what the measurements left; `stress` takes minutes and runs only when named. Without a name there are no options.
+`report` writes docs/benchmarks.md from what the measurements left; `stress` takes minutes and runs only when named.
+Without a name there are no options.
 """
 
 from __future__ import annotations

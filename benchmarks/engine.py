@@ -2,7 +2,8 @@
 
 Each contender is a process of its own; they take turns in each repeat, so that a ratio compares one turn with the next.
 `sequential` and `static` are stock `model.generate`, `manager` is transformers' ContinuousBatchingManager, `llama.cpp`
-its batched decode in float32 (with `make peers`; on CPU only). Workloads, answered greedily:
+its batched decode in float32 (with `make peers`; on CPU only). Workloads, answered
+greedily, with new prompts in each repeat:
 
     N streams        N prompts of --prompt tokens at once, --tokens each
     long prompts     8 prompts of 512 tokens at once, 32 each
@@ -33,7 +34,7 @@ from benchmarks.checkpoint import PROMPT_IDS, SHAPES, write_checkpoint
 from benchmarks.contender import Contender, ContenderError
 from benchmarks.peers import PYTHON, convert
 from benchmarks.result import RESULTS, save, spread, table
-from benchmarks.workload import Request, mixed, together
+from benchmarks.workload import Request, mixed, renewed, together
 
 OURS = "paddock"
 _ALL = (OURS, "static", "sequential", "manager", "llama.cpp")
@@ -174,10 +175,11 @@ def _run(cell: _Cell, contenders: dict[str, Contender], arguments: argparse.Name
     turns: dict[str, list[dict[str, Any]]] = {name: [] for name in taking_part}
     failures: dict[str, str] = {}
     for repeat in range(-1, arguments.repeats):
+        renewed_requests = renewed(cell.requests, 100 + repeat)
         for name, contender in taking_part.items():
             if name in failures:
                 continue
-            requests = cell.requests[:_SEQUENTIAL] if name == "sequential" else cell.requests
+            requests = renewed_requests[:_SEQUENTIAL] if name == "sequential" else renewed_requests
             if repeat < 0:
                 requests = [replace(request, due_s=0.0, tokens=2) for request in requests]
             options: dict[str, Any] = {"sequential": name == "sequential"}

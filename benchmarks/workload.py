@@ -12,7 +12,7 @@ import math
 import random
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks.checkpoint import PROMPT_IDS
@@ -64,6 +64,12 @@ def mixed(count: int, rate: float = math.inf, *, scale: int = 1, seed: int = 0) 
         Request(due, _prompt(rng, round(16 * 2 ** rng.uniform(0, 5)) // scale), rng.randint(16, 128) // scale)
         for due in itertools.accumulate(gaps)
     ]
+
+
+def renewed(requests: Sequence[Request], seed: int) -> list[Request]:
+    """Give the same workload with other prompts, so that nobody has seen their beginnings."""
+    rng = random.Random(seed)
+    return [replace(request, prompt=_prompt(rng, len(request.prompt))) for request in requests]
 
 
 def _prompt(rng: random.Random, length: int) -> list[int]:

@@ -16,7 +16,7 @@ from benchmarks.contender import Contender, ContenderError
 from benchmarks.serve import figures
 from benchmarks.server import ServerError
 from benchmarks.wire import jain, lateness
-from benchmarks.workload import Request, Timeline, mixed, percentiles, summary
+from benchmarks.workload import Request, Timeline, mixed, percentiles, renewed, summary
 
 
 def test_prompt_ids_are_the_encoding_of_their_own_text(tmp_path):
@@ -110,3 +110,10 @@ def test_targets_without_results_are_marked_so():
     assert all(row.endswith(("not run |", "- | - |")) for row in rows)
     measured = {"results": [{"streams": 256, "paddock": [{"cpu_us_per_token": 9.0}], "bare": [], "ratios": []}]}
     assert "under 12 | 9.0 (9.0 to 9.0)" in report.targets({"wire": measured})
+
+
+def test_a_renewed_workload_has_the_same_lengths_and_no_known_beginning():
+    requests = mixed(20, rate=4.0)
+    fresh = renewed(requests, seed=7)
+    assert [(r.due_s, len(r.prompt), r.tokens) for r in fresh] == [(r.due_s, len(r.prompt), r.tokens) for r in requests]
+    assert all(new.prompt[:8] != old.prompt[:8] for new, old in zip(fresh, requests, strict=True))

@@ -68,8 +68,11 @@ proto-release: $(VENV)/.dev-stamp ## keep the API of this release, for `make che
 	@$(bin)/buf build --exclude-source-info --output protos/released.binpb
 
 .PHONY: bench
-bench: $(VENV)/.dev-stamp ## measure, and say on what hardware
+bench: $(VENV)/.dev-stamp ## measure, and write docs/benchmarks.md; `make peers` first, to measure others too
 	@$(bin)/python -m benchmarks $(ARGS)
+
+.PHONY: peers
+peers: $(VENV)/.peers-stamp ## install what `make bench` measures against (llama.cpp is compiled: ten minutes or more)
 
 .PHONY: demo-model
 demo-model: $(VENV)/.dev-stamp ## train models/paddock-tiny again
@@ -119,6 +122,14 @@ $(VENV)/.dev-stamp: $(VENV)/.run-stamp
 $(VENV)/.proto-stamp: $(VENV)/pyvenv.cfg protos/requirements.txt
 	@$(bin)/python -m venv $(VENV)/proto
 	@$(VENV)/proto/bin/python -m pip --disable-pip-version-check install --quiet --no-compile -r protos/requirements.txt
+	@touch $@
+
+# What benchmarks compare with, in an environment of its own. llama.cpp's own server is built from the source that
+# llama-cpp-python ships; where that fails, the benchmark does without it.
+$(VENV)/.peers-stamp: $(VENV)/pyvenv.cfg benchmarks/peers.txt
+	@$(bin)/python -m venv $(VENV)/peers
+	@$(VENV)/peers/bin/python -m pip --disable-pip-version-check install --quiet --no-compile -r benchmarks/peers.txt
+	@PEERS=$(VENV)/peers sh benchmarks/llama_server.sh || echo 'llama-server could not be built: measured without it'
 	@touch $@
 
 # The protobuf lines that the stubs must import on, side by side, for tests/e2e/test_protobuf_versions.py.

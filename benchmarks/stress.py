@@ -27,7 +27,7 @@ import transformers
 
 from backends.transformers.backend import TransformersBackend
 from backends.types import GenerationRequest, Sampling, TokenLogprob
-from benchmarks.report import save, table
+from benchmarks.result import save, table
 
 _VOCAB_SIZE = 300
 _SHAPE = {"hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 2, "num_attention_heads": 4}

@@ -19,7 +19,7 @@ import os
 import random
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ import jinja2
 import tokenizers
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from benchmarks.report import save, spread, table
+from benchmarks.result import save, spread, table
 from llama.chat import ChatEncoder, ChatTemplate, EncodedPrompt, Layout, Message, Tool
 from llama.tokenizer import Tokenizer
 from services.response import tokenized
@@ -61,16 +61,22 @@ def main() -> None:
     arguments = parser.parse_args()
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     results = [r for name, source in _tokenizers().items() for r in _measure(name, source, arguments)]
+    report = {"settings": vars(arguments), "results": results}
+    print(markdown(report))
+    print(f"\nwritten to {save('tokenize', report)}")
+
+
+def markdown(report: Mapping[str, Any]) -> str:
+    """Write the table of a saved result."""
     header = ["tokenizer", "input", "tokens", "baseline, tokens/s", "Paddock, tokens/s", "time, ratio"]
     rows = [
         [
             *(r["tokenizer"], r["input"], str(r["tokens"])),
             *(spread(r["baseline"], 0), spread(r["paddock"], 0), spread(r["ratios"])),
         ]
-        for r in results
+        for r in report["results"]
     ]
-    print(table(header, rows))
-    print(f"\nwritten to {save('tokenize', {'settings': vars(arguments), 'results': results})}")
+    return table(header, rows)
 
 
 def _tokenizers() -> dict[str, str]:

@@ -12,14 +12,14 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 
-from backends.base import Backend, check_request, check_windows
+from backends.base import Backend, Bell, Deltas, check_request, check_windows
 from backends.errors import BackendError, ComputeError, LoadError, UnavailableError, UnsupportedError
 from backends.simulator.answer import Answer
 from backends.simulator.config import Fault
 from backends.simulator.model import CANDIDATES, ToyModel, class_logits
-from backends.types import Capabilities, Feature, GenerationRequest, Health, TokenDelta
+from backends.types import Capabilities, Feature, GenerationRequest, Health
 
 BREATH_S = 0.002
 """How long a step computes before it lets the event loop do something else."""
@@ -30,11 +30,11 @@ _logger = logging.getLogger(__name__)
 
 
 class _Ticket:
-    """A request between its arrival and its end: an answer, and the signal that wakes its consumer."""
+    """A request between its arrival and its end: an answer, and the bell that wakes its consumer."""
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
-        self.news = asyncio.Event()
+        self.bell = Bell()
         self.ready_at = math.inf
         self.error: BackendError | None = None
 
@@ -123,7 +123,7 @@ class SimulatorBackend(Backend):
             self._stepping.cancel()
             await asyncio.wait({self._stepping})
 
-    async def generate(self, request: GenerationRequest) -> AsyncGenerator[TokenDelta, None]:
+    async def generate(self, request: GenerationRequest) -> Deltas:
         """Produce one answer: wait for a slot, then yield what each step brings."""
         if not self._capabilities.generates:
             raise UnsupportedError("generate")
@@ -133,17 +133,16 @@ class SimulatorBackend(Backend):
         self._waiting.append(ticket)
         self._admit()
         try:
+            not_before = None
             while True:
+                await ticket.bell.wait(not_before)
                 if ticket.answer.has_news:
                     delta = ticket.answer.take()
-                    yield delta
+                    not_before = yield delta
                     if delta.finish:
                         return
                 elif ticket.error:
                     raise ticket.error
-                else:
-                    ticket.news.clear()
-                    await ticket.news.wait()
         finally:  # reached on the last delta, an error, `aclose` and cancellation alike
             self._remove(ticket)
 
@@ -197,7 +196,7 @@ class SimulatorBackend(Backend):
     def _end(self, ticket: _Ticket, error: BackendError | None) -> None:
         """Free a ticket's slot; its consumer takes what there is, and then the error."""
         ticket.error = error
-        ticket.news.set()
+        ticket.bell.end()
         self._remove(ticket)
 
     def _stop(self, why: str) -> None:
@@ -248,7 +247,7 @@ class SimulatorBackend(Backend):
         if answer.finish:
             self._end(ticket, None)
         elif answer.has_news:
-            ticket.news.set()
+            ticket.bell.ring()
 
     def _strike(self, ticket: _Ticket) -> None:
         if self._fault is Fault.FAIL_AT_TOKEN:

@@ -132,7 +132,10 @@ class Generation:
         """
         self._plan = plan
         self._backend = backend
-        self._texts = {index: TextStream(tokenizer, plan.stop_strings, plan.include_stop) for index in range(plan.n)}
+        self._texts = {
+            index: TextStream(tokenizer, plan.stop_strings, plan.include_stop, ends=bool(plan.tools))
+            for index in range(plan.n)
+        }
         python_tag = tokenizer.control_ids.get(PYTHON_TAG)
         self._calls = {index: CallStream(plan.tools, python_tag) for index in range(plan.n if plan.tools else 0)}
         self._events: list[Event] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import ExitStack, aclosing, asynccontextmanager
+from contextlib import ExitStack, aclosing, asynccontextmanager, closing
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, TypeVar
@@ -72,6 +72,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         self._models = models
         self._config = config
         self._pace = Pace(config.max_writes_per_s)
+        self._tokens: dict[str, responses.TokenBytes] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
     async def Generate(  # noqa: N802 - the RPC's name
@@ -88,12 +89,12 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         self, request: generate_pb2.GenerateRequest, context: Context
     ) -> None:
         """Answer as events; what came since the last message leaves as one, when it is this stream's turn."""
-        reader = Reader(context, self._config.stall_s, _current_task())
-        async with self._answering(request, context, self._pace) as answer:
-            await reader.write(_message(generate_pb2.StreamEvent(started=answer.started)))
-            async for batch in answer.batches:
-                for message in responses.messages(answer.writer.write(batch)):
-                    await reader.write(message)
+        with closing(Reader(context, self._config.stall_s, _current_task())) as reader:
+            async with self._answering(request, context, self._pace) as answer:
+                await reader.write(_message(generate_pb2.StreamEvent(started=answer.started)))
+                async for batch in answer.batches:
+                    for message in responses.messages(answer.writer.write(batch)):
+                        await reader.write(message)
 
     async def Tokenize(  # noqa: N802
         self, request: tokenize_pb2.TokenizeRequest, context: Context
@@ -146,7 +147,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         try:
             async with aclosing(generation.run(self._budget_s(context))) as batches:
                 started = responses.started(plan, request_id(), model.name)
-                yield _Answer(plan, started, batches, responses.Writer(plan, loaded.tokenizer))
+                yield _Answer(plan, started, batches, responses.Writer(plan, self._token_bytes(model, loaded)))
         except UnavailableError as error:
             raise ModelUnavailableError(model.name, _GONE, RETRY_ELSEWHERE_S) from error
         except UnsupportedError as error:
@@ -173,6 +174,11 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         if watched := watch(request, plan, model.config, self._guard, tokenizer):
             return GuardedGeneration(Generation(plan, backend, tokenizer), plan, watched, tokenizer, pace)
         return Generation(plan, backend, tokenizer, pace)
+
+    def _token_bytes(self, model: ServedModel, loaded: Loaded) -> responses.TokenBytes:
+        if model.name not in self._tokens:
+            self._tokens[model.name] = responses.TokenBytes(loaded.tokenizer)
+        return self._tokens[model.name]
 
     def _guard(self, name: str) -> Guard:
         """Give the guard that a served model is."""

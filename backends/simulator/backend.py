@@ -239,14 +239,14 @@ class SimulatorBackend(Backend):
             self._strike(ticket)
             return
         try:
-            answer.advance()
+            is_news = answer.advance()
         except Exception as error:
             _logger.exception("a request's computation failed")
             self._end(ticket, ComputeError(f"the simulator has a bug: {type(error).__name__}"))
             return
         if answer.finish:
             self._end(ticket, None)
-        elif answer.has_news:
+        elif is_news:
             ticket.bell.ring()
 
     def _strike(self, ticket: _Ticket) -> None:

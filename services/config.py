@@ -126,7 +126,7 @@ class ServerConfig:
     max_connection_age_grace_s: float = 3600.0
     drain_s: float = 60.0
     close_s: float = 10.0
-    max_writes_per_s: int = 2000
+    max_writes_per_s: int = 1000
     stall_s: float = 30.0
     deadline_margin_s: float = 0.25
 

@@ -40,7 +40,8 @@ class Answer:
         self._seen = Counter(request.continuation) if self._edits else Counter[int]()
         self._prompt_ids = frozenset(request.prompt) if self._edits else frozenset[int]()
         self._prompt_context = context_of(())
-        self._prompt_scored = 0 if request.prompt_logprobs is not None else len(request.prompt)
+        self._prompt_length = len(request.prompt)
+        self._prompt_scored = 0 if request.prompt_logprobs is not None else self._prompt_length
         self._token_ids: list[int] = []
         self._logprobs: list[TokenLogprob] = []
         self._prompt_logprobs: list[TokenLogprob | None] = []
@@ -61,11 +62,13 @@ class Answer:
     def advance(self) -> bool:
         """Take one step: score a chunk of the prompt if asked for, and then produce one id a step, and tell so."""
         request = self._request
-        if self._prompt_scored < len(request.prompt):
+        if self._prompt_scored < self._prompt_length:
             self._score_prompt()
             return False
-        is_plain = self._is_plain and self.position >= request.min_tokens
-        token_id = self._model.top(self._context) if is_plain else self._choose()
+        if self._is_plain and self.position >= request.min_tokens:
+            token_id = self._model.top(self._context)
+        else:
+            token_id = self._choose()
         if request.logprobs is not None:
             logits = self._model.logits(self._context, self._planned())
             self._logprobs.append(self._model.logprob(logits, token_id, request.logprobs))

@@ -85,6 +85,7 @@ class SimulatorBackend(Backend):
         self._echo_from = echo_from
         self._num_labels = num_labels
         self._fault = fault
+        self._has_fault = fault is not Fault.NONE
         self._fault_at_token = fault_at_token
 
         self._not_ready = "not loaded"
@@ -225,17 +226,18 @@ class SimulatorBackend(Backend):
 
     async def _step(self, due: float) -> None:
         """Advance each running request by one token, pausing for the event loop's other work."""
-        pause_at = time.perf_counter() + BREATH_S
-        for ticket in tuple(self._running):
-            if ticket.ready_at <= due and ticket in self._running:
+        now, running = time.perf_counter, self._running
+        pause_at = now() + BREATH_S
+        for ticket in tuple(running):
+            if ticket.ready_at <= due and ticket in running:
                 self._advance(ticket)
-            if time.perf_counter() >= pause_at:
+            if now() >= pause_at:
                 await asyncio.sleep(0)
-                pause_at = time.perf_counter() + BREATH_S
+                pause_at = now() + BREATH_S
 
     def _advance(self, ticket: _Ticket) -> None:
         answer = ticket.answer
-        if self._fault is not Fault.NONE and answer.position >= self._fault_at_token:
+        if self._has_fault and answer.position >= self._fault_at_token:
             self._strike(ticket)
             return
         try:

@@ -23,6 +23,8 @@ from backends.types import Capabilities, Feature, GenerationRequest, Health
 
 BREATH_S = 0.002
 """How long a step computes before it lets the event loop do something else."""
+MADE_UP_S = 0.02
+"""How much lateness later steps make up for: a timer fires up to a millisecond late, which is many a step."""
 PROGRESS_S = 2.0
 """Time between two lines of `load`'s progress."""
 
@@ -220,20 +222,20 @@ class SimulatorBackend(Backend):
                 await self._work.wait()
                 due = 0.0
                 continue
-            due = max(due + self._time_per_token_s, ready_at, loop.time())
+            due = max(due + self._time_per_token_s, ready_at, loop.time() - MADE_UP_S)
             await asyncio.sleep(due - loop.time())
-            await self._step(due)
+            await self._step(max(due, loop.time()))
 
-    async def _step(self, due: float) -> None:
+    async def _step(self, now: float) -> None:
         """Advance each running request by one token, pausing for the event loop's other work."""
-        now, running = time.perf_counter, self._running
-        pause_at = now() + BREATH_S
+        clock, running = time.perf_counter, self._running
+        pause_at = clock() + BREATH_S
         for ticket in tuple(running):
-            if ticket.ready_at <= due and ticket in running:
+            if ticket.ready_at <= now and ticket in running:
                 self._advance(ticket)
-            if now() >= pause_at:
+            if clock() >= pause_at:
                 await asyncio.sleep(0)
-                pause_at = now() + BREATH_S
+                pause_at = clock() + BREATH_S
 
     def _advance(self, ticket: _Ticket) -> None:
         answer = ticket.answer

@@ -243,6 +243,7 @@ class Generation:
                 if delta.finish is not None and delta.finish.reason is BackendFinishReason.STOP:
                     stop_id = ids[-1]
                     ids = ids if self._plan.include_stop else ids[:-1]
+                before = len(self._events)
                 self._emit(index, text.push(ids, delta.logprobs))
                 if text.stopped():
                     self._finish(index, FinishReason.STOP)
@@ -252,14 +253,14 @@ class Generation:
                     text.read += stop_id is not None and not self._plan.include_stop
                     self._finish(index, _REASONS[delta.finish.reason], stop_id)
                     return
-                not_before = self._ask(index)
+                not_before = self._ask(index, len(self._events) > before)
 
-    def _ask(self, index: int) -> float | None:
-        """Ask for the events to be taken, and say when this output's next ones are wanted."""
-        if self._events and index not in self._begun:
+    def _ask(self, index: int, has_news: bool) -> float | None:
+        """Ask for an output's events to be taken, if it has some, and say when its next ones are wanted."""
+        if has_news and index not in self._begun:
             self._begun.add(index)
             self._turn.call()
-        elif self._events:
+        elif has_news:
             self._turn.ask()
         # What a stop string follows would be computed in vain.
         return None if self._plan.stop_strings else min(self._turn.due, self._last_hold)

@@ -9,11 +9,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Sequence
 
+from backends.bell import Bell
 from backends.check import check_request, check_windows
 from backends.errors import UnsupportedError
 from backends.types import Capabilities, GenerationRequest, Health, TokenDelta
 
-__all__ = ["Backend", "check_request", "check_windows"]
+__all__ = ["Backend", "Bell", "Deltas", "check_request", "check_windows"]
+
+Deltas = AsyncGenerator[TokenDelta, "float | None"]
+"""One answer on its way; what `asend` takes is told at `Backend.generate`."""
 
 
 class Backend(ABC):
@@ -45,13 +49,16 @@ class Backend(ABC):
         Idempotent, safe after a failed `load` and without one. Never raises. Returns within seconds.
         """
 
-    def generate(self, request: GenerationRequest) -> AsyncGenerator[TokenDelta, None]:
+    def generate(self, request: GenerationRequest) -> Deltas:
         """Produce one answer, as deltas, in order. The last delta carries `finish`; nothing follows it.
 
         May be called many times concurrently. Nothing is computed before the first `__anext__`.
         Closing the generator is cancelling: `aclose()` returns once the request no longer holds its slot or place in
         the queue. Cancelling the task that awaits `__anext__` does the same. A consumer uses `contextlib.aclosing`.
         A slow consumer delays nobody else, and what waits for it is bounded by `max_tokens`.
+        A consumer that is in no hurry sends a time of the event loop's clock with `asend`: what comes before it may be
+        kept until then, to be handed over as one delta, but not the last delta or an error. `__anext__` names no time.
+        To pay no heed to it is allowed; `Bell` is a way to.
 
         What every backend refuses alike is `check_request`'s to say; it is called first. Messages of errors name fields
         and rules, and never repeat a request's values.

@@ -107,6 +107,9 @@ class ServerConfig:
         max_connection_age_grace_s: seconds that its calls may go on.
         drain_s: seconds that calls may go on after SIGTERM.
         close_s: seconds that backends may take to close.
+        max_writes_per_s: messages of streams a second, for the whole server; past it streams take turns, and write what
+            has gathered. A first token, the end of an output and a guard's verdict never wait, and nothing waits longer
+            than 0.25 s.
         stall_s: seconds that a reader may leave a message unread.
         deadline_margin_s: seconds before a call's deadline at which TIME_LIMIT ends it; at most a tenth of its time.
     """
@@ -123,6 +126,7 @@ class ServerConfig:
     max_connection_age_grace_s: float = 3600.0
     drain_s: float = 60.0
     close_s: float = 10.0
+    max_writes_per_s: int = 1000
     stall_s: float = 30.0
     deadline_margin_s: float = 0.25
 

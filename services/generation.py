@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 from array import array
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
@@ -22,10 +23,13 @@ from services.call import CallPiece, CallStream
 from services.errors import DeadlineTooShortError
 from services.event import CallDelta, Completed, Delta, Event, Finished, FinishReason, PromptScored
 from services.guard.config import GuardMode
+from services.pacing import Pace, Turn
 from services.text import Piece, TextStream
 
 _SEED_MODULUS = 2**64
 
+_END_S = 0.01
+"""Before its time ends, an output is handed each token as it comes, so that it ends with all there are."""
 
 _REASONS = {
     BackendFinishReason.STOP: FinishReason.STOP,
@@ -117,15 +121,25 @@ class Generation:
         closing: once the run has ended: done when its requests hold no slot any more.
     """
 
-    def __init__(self, plan: Plan, backend: Backend, tokenizer: Tokenizer) -> None:
-        """Read the continuations, which may take long: not for the event loop where they do."""
+    def __init__(self, plan: Plan, backend: Backend, tokenizer: Tokenizer, pace: Pace | None = None) -> None:
+        """Read the continuations, which may take long: not for the event loop where they do.
+
+        Args:
+            plan: what to compute.
+            backend: what computes it.
+            tokenizer: the model's.
+            pace: how often events are wanted; None for as soon as there are any.
+        """
         self._plan = plan
         self._backend = backend
-        self._texts = {index: TextStream(tokenizer, plan.stop_strings, plan.include_stop) for index in range(plan.n)}
+        self._texts = {
+            index: TextStream(tokenizer, plan.stop_strings, plan.include_stop, ends=bool(plan.tools))
+            for index in range(plan.n)
+        }
         python_tag = tokenizer.control_ids.get(PYTHON_TAG)
         self._calls = {index: CallStream(plan.tools, python_tag) for index in range(plan.n if plan.tools else 0)}
         self._events: list[Event] = []
-        self._wake = asyncio.Event()
+        self._turn = Turn(pace)
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._open = {index for index in range(plan.n) if not self._continuation(index).finished}
         self.delivered = {index: self._skip(index) for index in self._open if index in plan.continuations}
@@ -133,6 +147,8 @@ class Generation:
         self._failure: Exception | None = None
         self._cached_prompt_tokens: int | None = None
         self._out_of_time = False
+        self._last_hold = math.inf
+        self._begun: set[int] = set()
         self.closing: asyncio.Future[list[BaseException | None]] | None = None
 
     async def run(self, budget_s: float | None) -> AsyncGenerator[list[Event], None]:
@@ -147,12 +163,12 @@ class Generation:
         """
         loop = asyncio.get_running_loop()
         timer = None if budget_s is None else loop.call_later(max(budget_s, 0.0), self._end_time)
+        self._last_hold = math.inf if timer is None else timer.when() - _END_S
         self._tasks = {index: loop.create_task(self._drive(index)) for index in sorted(self._open)}
         try:
             while True:
                 if self._open:
-                    await self._wake.wait()
-                    self._wake.clear()
+                    await self._turn.wait()
                 if self._out_of_time:
                     self._finish_open()
                 events, self._events = self._events, []
@@ -166,6 +182,7 @@ class Generation:
                 if events:
                     yield events
         finally:
+            self._turn.close()
             if timer is not None:
                 timer.cancel()
             for task in self._tasks.values():
@@ -181,7 +198,7 @@ class Generation:
             if index in self._tasks:
                 self._tasks[index].cancel()
             self._events.append(Finished(index, FinishReason.GUARD_BLOCKED, self._texts[index].read))
-            self._wake.set()
+            self._turn.call()
 
     def _continuation(self, index: int) -> Continuation:
         return self._plan.continuations.get(index, Continuation())
@@ -194,12 +211,14 @@ class Generation:
     async def _drive(self, index: int) -> None:
         try:
             await self._generate(index)
-            if index in self._open:
-                raise RuntimeError("the backend's generator ended without a finish")
+        except StopAsyncIteration:
+            self._fail(RuntimeError("the backend's generator ended without a finish"))
         except Exception as error:  # noqa: BLE001 - `run` raises it
-            self._failure = self._failure or error
-        finally:
-            self._wake.set()
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self._failure = self._failure or error
+        self._turn.call()
 
     async def _generate(self, index: int) -> None:
         text = self._texts[index]
@@ -214,7 +233,9 @@ class Generation:
             self._finish(index, FinishReason.MAX_TOKENS)
             return
         async with aclosing(self._backend.generate(self._plan.request(index))) as deltas:
-            async for delta in deltas:
+            not_before = None
+            while index in self._open:
+                delta = await deltas.asend(not_before)
                 self._produced = True
                 if delta.prompt_logprobs:
                     self._events.append(PromptScored(delta.prompt_logprobs))
@@ -222,6 +243,7 @@ class Generation:
                 if delta.finish is not None and delta.finish.reason is BackendFinishReason.STOP:
                     stop_id = ids[-1]
                     ids = ids if self._plan.include_stop else ids[:-1]
+                before = len(self._events)
                 self._emit(index, text.push(ids, delta.logprobs))
                 if text.stopped():
                     self._finish(index, FinishReason.STOP)
@@ -230,7 +252,18 @@ class Generation:
                     self._cached_prompt_tokens = delta.finish.usage.cached_prompt_tokens
                     text.read += stop_id is not None and not self._plan.include_stop
                     self._finish(index, _REASONS[delta.finish.reason], stop_id)
-                self._wake.set()
+                    return
+                not_before = self._ask(index, len(self._events) > before)
+
+    def _ask(self, index: int, has_news: bool) -> float | None:
+        """Ask for an output's events to be taken, if it has some, and say when its next ones are wanted."""
+        if has_news and index not in self._begun:
+            self._begun.add(index)
+            self._turn.call()
+        elif has_news:
+            self._turn.ask()
+        # What a stop string follows would be computed in vain.
+        return None if self._plan.stop_strings else min(self._turn.due, self._last_hold)
 
     def _emit(self, index: int, piece: Piece) -> None:
         self._add(index, self._calls[index].push(piece) if index in self._calls else [piece])
@@ -255,11 +288,11 @@ class Generation:
             reason = FinishReason.TOOL_CALLS if counts else reason
         self._open.discard(index)
         self._events.append(Finished(index, reason, text.read, text.stop_string, stop_id))
-        self._wake.set()
+        self._turn.call()
 
     def _end_time(self) -> None:
         self._out_of_time = True
-        self._wake.set()
+        self._turn.call()
 
     def _finish_open(self) -> None:
         if self._open and not self._produced and not self._plan.continuations:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import ExitStack, aclosing, asynccontextmanager
+from contextlib import ExitStack, aclosing, asynccontextmanager, closing
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, TypeVar
@@ -35,6 +35,7 @@ from services.guard.generation import GuardedGeneration
 from services.guard.guard import Guard
 from services.guard.watch import watch
 from services.model import Loaded, ServedModel, ServedModels
+from services.pacing import Pace
 from services.reader import Reader
 from services.status import RETRY_ELSEWHERE_S
 
@@ -46,6 +47,9 @@ _MAX_TOKENS = 262_144
 
 _LEAST_MARGIN = 0.1
 """Part of the time given that TIME_LIMIT keeps in hand, where `deadline_margin_s` would be more."""
+
+_TAKES_PER_S = 4.0
+"""Of an answer that nobody reads before its end: often enough that no piece of the work is long."""
 
 _GONE = "no longer answering; the request can be resumed elsewhere"
 
@@ -67,13 +71,15 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
     def __init__(self, models: ServedModels, config: ServerConfig) -> None:
         self._models = models
         self._config = config
+        self._pace = Pace(config.max_writes_per_s)
+        self._tokens: dict[str, responses.TokenBytes] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
     async def Generate(  # noqa: N802 - the RPC's name
         self, request: generate_pb2.GenerateRequest, context: Context
     ) -> generate_pb2.GenerateResponse:
         """Answer in one message."""
-        async with self._answering(request, context) as answer:
+        async with self._answering(request, context, Pace(_TAKES_PER_S)) as answer:
             events: list[generate_pb2.StreamEvent] = []
             async for batch in answer.batches:
                 events += answer.writer.write(batch)
@@ -82,13 +88,13 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
     async def GenerateStream(  # type: ignore[override]  # noqa: N802 - writes by itself, to bound each write
         self, request: generate_pb2.GenerateRequest, context: Context
     ) -> None:
-        """Answer as events; what came since the last message leaves as one."""
-        reader = Reader(context, self._config.stall_s, _current_task())
-        async with self._answering(request, context) as answer:
-            await reader.write(_message(generate_pb2.StreamEvent(started=answer.started)))
-            async for batch in answer.batches:
-                for message in responses.messages(answer.writer.write(batch)):
-                    await reader.write(message)
+        """Answer as events; what came since the last message leaves as one, when it is this stream's turn."""
+        with closing(Reader(context, self._config.stall_s, _current_task())) as reader:
+            async with self._answering(request, context, self._pace) as answer:
+                await reader.write(_message(generate_pb2.StreamEvent(started=answer.started)))
+                async for batch in answer.batches:
+                    for message in responses.messages(answer.writer.write(batch)):
+                        await reader.write(message)
 
     async def Tokenize(  # noqa: N802
         self, request: tokenize_pb2.TokenizeRequest, context: Context
@@ -128,18 +134,20 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         return model_pb2.GetModelResponse(model=responses.model(self._models.find(request.model)))
 
     @asynccontextmanager
-    async def _answering(self, request: generate_pb2.GenerateRequest, context: Context) -> AsyncIterator[_Answer]:
+    async def _answering(
+        self, request: generate_pb2.GenerateRequest, context: Context, pace: Pace
+    ) -> AsyncIterator[_Answer]:
         """Check a request, hold room for its outputs, and run them; name the model in what its backend raises."""
         model = self._models.find(request.model)
         loaded, backend = model.ready()
         plan = await _off_loop(request, requests.plan, request, model, loaded)
-        generation = await _off_loop(request, self._generation, request, plan, model, loaded, backend)
+        generation = await _off_loop(request, self._generation, request, plan, model, loaded, backend, pace)
         room = ExitStack()
         room.enter_context(loaded.admission.admit(plan.unfinished))
         try:
             async with aclosing(generation.run(self._budget_s(context))) as batches:
                 started = responses.started(plan, request_id(), model.name)
-                yield _Answer(plan, started, batches, responses.Writer(plan, loaded.tokenizer))
+                yield _Answer(plan, started, batches, responses.Writer(plan, self._token_bytes(model, loaded)))
         except UnavailableError as error:
             raise ModelUnavailableError(model.name, _GONE, RETRY_ELSEWHERE_S) from error
         except UnsupportedError as error:
@@ -159,11 +167,18 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         model: ServedModel,
         loaded: Loaded,
         backend: Backend,
+        pace: Pace,
     ) -> Generation | GuardedGeneration:
         """Make what runs a plan: with guards, where the model has some that are not off. May take long."""
-        generation = Generation(plan, backend, loaded.tokenizer)
-        watched = watch(request, plan, model.config, self._guard, loaded.tokenizer)
-        return GuardedGeneration(generation, plan, watched, loaded.tokenizer) if watched else generation
+        tokenizer = loaded.tokenizer
+        if watched := watch(request, plan, model.config, self._guard, tokenizer):
+            return GuardedGeneration(Generation(plan, backend, tokenizer), plan, watched, tokenizer, pace)
+        return Generation(plan, backend, tokenizer, pace)
+
+    def _token_bytes(self, model: ServedModel, loaded: Loaded) -> responses.TokenBytes:
+        if model.name not in self._tokens:
+            self._tokens[model.name] = responses.TokenBytes(loaded.tokenizer)
+        return self._tokens[model.name]
 
     def _guard(self, name: str) -> Guard:
         """Give the guard that a served model is."""

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 
 from backends.types import Feature, Sampling, TokenLogprob, Usage
 from llama.chat import EncodedPrompt
 from llama.tokenizer import Tokenizer
 from paddock.v1 import generate_pb2, guard_pb2, model_pb2, tokenize_pb2
-from services.call import CallPiece
 from services.event import CallDelta, Completed, Delta, Event, Finished, FinishReason, GuardSpoke, PromptScored
 from services.generation import Plan
 from services.model import Loaded, ServedModel, State
-from services.text import Piece
 
 _REASONS = {
     FinishReason.STOP: generate_pb2.FINISH_REASON_STOP,
@@ -44,6 +43,9 @@ _MESSAGE_BYTES = 2**20
 def messages(events: Sequence[generate_pb2.StreamEvent]) -> Iterator[generate_pb2.GenerateStreamResponse]:
     """Put events into messages, as few as their size allows."""
     first = size = 0
+    if len(events) == 1:
+        yield generate_pb2.GenerateStreamResponse(events=events)
+        return
     for index, event in enumerate(events):
         if size >= _MESSAGE_BYTES:
             yield generate_pb2.GenerateStreamResponse(events=events[first:index])
@@ -81,12 +83,31 @@ def tokenized(encoded: EncodedPrompt, tokenizer: Tokenizer, context_length: int)
     return response
 
 
+class TokenBytes(dict[int, bytes]):
+    """A model's tokens without logprobs as `TokenDelta` has them on the wire, kept by id: at most the vocabulary.
+
+    Encoded messages that are joined are one message, the repeated fields of all in order
+    (https://protobuf.dev/programming-guides/encoding/#last-one-wins). To read tokens that way takes a fifth of the time
+    that it takes to make them.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        super().__init__()
+        self.tokenizer = tokenizer
+
+    def __missing__(self, token_id: int) -> bytes:
+        token = generate_pb2.Token(id=token_id, piece=self.tokenizer.piece(token_id))
+        encoded = self[token_id] = generate_pb2.TokenDelta(tokens=[token]).SerializeToString()
+        return encoded
+
+
 class Writer:
     """Turns the events of one request into stream events."""
 
-    def __init__(self, plan: Plan, tokenizer: Tokenizer) -> None:
+    def __init__(self, plan: Plan, tokens: TokenBytes) -> None:
         self._prompt = plan.prompt
-        self._tokenizer = tokenizer
+        self._tokens_bytes = tokens
+        self._tokenizer = tokens.tokenizer
 
     def write(self, events: Iterable[Event]) -> list[generate_pb2.StreamEvent]:
         """Write events in order; deltas of one output that follow each other become one."""
@@ -119,7 +140,10 @@ class Writer:
             written.append(last)
         delta = last.token_delta
         delta.text += event.piece.text
-        self._add_tokens(delta, event.piece)
+        if event.piece.logprobs:
+            delta.tokens.extend(self._tokens(event.piece.token_ids, event.piece.logprobs))
+        else:
+            delta.MergeFromString(b"".join([self._tokens_bytes[token_id] for token_id in event.piece.token_ids]))
         delta.SetInParent()
 
     def _write_call(self, event: CallDelta, written: list[generate_pb2.StreamEvent]) -> None:
@@ -132,19 +156,10 @@ class Writer:
             last = generate_pb2.StreamEvent(output_index=event.index, tool_call_delta=delta)
             written.append(last)
         last.tool_call_delta.arguments_json += piece.arguments
-        self._add_tokens(last.tool_call_delta, piece)
+        last.tool_call_delta.tokens.extend(self._tokens(piece.token_ids, piece.logprobs or repeat(None)))
 
-    def _add_tokens(
-        self, delta: generate_pb2.TokenDelta | generate_pb2.ToolCallDelta, piece: Piece | CallPiece
-    ) -> None:
-        if piece.logprobs:
-            delta.tokens.extend(self._tokens(piece.token_ids, piece.logprobs))
-            return
-        for token_id in piece.token_ids:
-            delta.tokens.add(id=token_id, piece=self._tokenizer.piece(token_id))
-
-    def _tokens(self, ids: Sequence[int], logprobs: Sequence[TokenLogprob | None]) -> list[generate_pb2.Token]:
-        return [self._token(token_id, logprob) for token_id, logprob in zip(ids, logprobs, strict=True)]
+    def _tokens(self, ids: Iterable[int], logprobs: Iterable[TokenLogprob | None]) -> list[generate_pb2.Token]:
+        return [self._token(token_id, logprob) for token_id, logprob in zip(ids, logprobs, strict=False)]
 
     def _token(self, token_id: int, logprob: TokenLogprob | None) -> generate_pb2.Token:
         token = generate_pb2.Token(id=token_id, piece=self._tokenizer.piece(token_id))

@@ -20,7 +20,8 @@ class Piece:
     """Released text with the tokens that it ends with, and their logprobs when asked for.
 
     Attributes:
-        ends: for each token, how much of `text` there is when all characters that it contributes to are complete.
+        ends: for each token, how much of `text` there is when all characters that it contributes to are complete;
+            where it is asked for.
     """
 
     text: str
@@ -52,7 +53,7 @@ class StopString:
         return self.matched == len(self.string)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Held:
     token_id: int
     logprob: TokenLogprob | None
@@ -70,8 +71,12 @@ class TextStream:
         read: ids read so far, up to the one that completed the stop string.
     """
 
-    def __init__(self, tokenizer: Tokenizer, stop_strings: Sequence[str], include_stop: bool) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, stop_strings: Sequence[str], include_stop: bool, ends: bool = True
+    ) -> None:
+        """Take what to look for, and whether pieces tell the ends of their tokens: without either, it is quicker."""
         self._tokenizer = tokenizer
+        self._plain = PlainText(tokenizer) if not stop_strings and not ends else None
         self._stops = [StopString(string) for string in stop_strings]
         self._include_stop = include_stop
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -88,6 +93,9 @@ class TextStream:
 
     def push(self, token_ids: Sequence[int], logprobs: Sequence[TokenLogprob] = ()) -> Piece:
         """Read ids and give what they release, possibly nothing. Stops reading at a stop string."""
+        if self._plain is not None:
+            self.read += len(token_ids)
+            return self._plain.push(token_ids, logprobs)
         for index, token_id in enumerate(token_ids):
             cut = self._read(token_id, logprobs[index] if logprobs else None)
             if cut is not None:
@@ -110,10 +118,14 @@ class TextStream:
         longest = max((len(stop.string) for stop in self._stops), default=0)
         self._match(text[-longest:] if longest else "")  # what came before has no part in a match that goes on
         self._text = ""
+        if self._plain is not None:
+            self._plain.tail = self._decoder.getstate()[0]
         return Piece(text, list(token_ids), [], ends)
 
     def finish(self) -> Piece:
         """Release all that is held: no more ids will come."""
+        if self._plain is not None:
+            return self._plain.push((), (), last=True)
         cut = self._match(self._decoder.decode(b"", final=True))
         end = self._released + len(self._text) if cut is None else cut
         return self._release(end, whole_tokens=cut is not None, last=True)
@@ -159,6 +171,37 @@ class TextStream:
                 count = index
         for _ in range(count):
             yield self._held.popleft()
+
+
+class PlainText:
+    """The text of ids where nothing is looked for in it: many at a time.
+
+    Attributes:
+        tail: bytes of a character that an output which is resumed has begun already.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._held: list[int] = []
+        self._logprobs: list[TokenLogprob] = []
+        self.tail = b""
+
+    def push(self, token_ids: Sequence[int], logprobs: Sequence[TokenLogprob], last: bool = False) -> Piece:
+        """Read ids and give those whose characters are whole; all of them at the last call."""
+        ids, told = [*self._held, *token_ids], [*self._logprobs, *logprobs]
+        piece, is_control = self._tokenizer.piece, self._tokenizer.is_control
+        pieces = [b"" if is_control(token_id) else piece(token_id) for token_id in ids]
+        raw = self.tail + b"".join(pieces)
+        text, used = codecs.utf_8_decode(raw, "replace", last)
+        count = len(ids)
+        while used < len(raw) and count:  # a character has begun: the tokens that it began in wait
+            count -= 1
+            raw = raw[: len(raw) - len(pieces[count])]
+            text, used = codecs.utf_8_decode(raw, "replace", False)
+        self._held, self._logprobs = ids[count:], told[count:]
+        if count:
+            self.tail = b""
+        return Piece(text, ids[:count], told[:count])
 
 
 def _ends(tokens: Sequence[_Held], start: int) -> list[int]:

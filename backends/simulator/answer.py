@@ -36,10 +36,12 @@ class Answer:
         self._context = context_of((*request.prompt, *request.continuation))
         self._end = min(request.stop_token_ids, default=None)
         self._edits = edits_logits(request.sampling)
+        self._is_plain = plan is None and not self._edits and request.sampling.temperature == 0
         self._seen = Counter(request.continuation) if self._edits else Counter[int]()
         self._prompt_ids = frozenset(request.prompt) if self._edits else frozenset[int]()
         self._prompt_context = context_of(())
-        self._prompt_scored = 0 if request.prompt_logprobs is not None else len(request.prompt)
+        self._prompt_length = len(request.prompt)
+        self._prompt_scored = 0 if request.prompt_logprobs is not None else self._prompt_length
         self._token_ids: list[int] = []
         self._logprobs: list[TokenLogprob] = []
         self._prompt_logprobs: list[TokenLogprob | None] = []
@@ -57,13 +59,16 @@ class Answer:
         self._prompt_logprobs.clear()
         return delta
 
-    def advance(self) -> None:
-        """Take one step: score a chunk of the prompt if asked for, and then produce one id a step."""
+    def advance(self) -> bool:
+        """Take one step: score a chunk of the prompt if asked for, and then produce one id a step, and tell so."""
         request = self._request
-        if self._prompt_scored < len(request.prompt):
+        if self._prompt_scored < self._prompt_length:
             self._score_prompt()
-            return
-        token_id = self._choose()
+            return False
+        if self._is_plain and self.position >= request.min_tokens:
+            token_id = self._model.top(self._context)
+        else:
+            token_id = self._choose()
         if request.logprobs is not None:
             logits = self._model.logits(self._context, self._planned())
             self._logprobs.append(self._model.logprob(logits, token_id, request.logprobs))
@@ -78,11 +83,12 @@ class Answer:
             self._end_with(FinishReason.MAX_TOKENS)
         elif self.position >= self._room:
             self._end_with(FinishReason.CONTEXT_LIMIT)
+        return True
 
     def _choose(self) -> int:
         request, sampling, model = self._request, self._request.sampling, self._model
-        planned = self._planned()
-        barred = request.stop_token_ids if self.position < request.min_tokens else frozenset[int]()
+        planned = None if self._plan is None else self._planned()
+        barred = request.stop_token_ids if self.position < request.min_tokens else ()
         if not self._edits:  # the two quick ways, each equal to the long one
             if sampling.temperature == 0:
                 token_id = model.top(self._context) if planned is None else planned
@@ -95,7 +101,7 @@ class Answer:
         logits = model.logits(self._context, planned)
         if self._edits:
             logits = edited(logits, sampling, self._prompt_ids, self._seen)
-        return choose(allowed(logits, barred, model.vocab_size), sampling, self.position)
+        return choose(allowed(logits, frozenset(barred), model.vocab_size), sampling, self.position)
 
     def _planned(self) -> int | None:
         if self._plan is None:

@@ -12,17 +12,19 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 
-from backends.base import Backend, check_request, check_windows
+from backends.base import Backend, Bell, Deltas, check_request, check_windows
 from backends.errors import BackendError, ComputeError, LoadError, UnavailableError, UnsupportedError
 from backends.simulator.answer import Answer
 from backends.simulator.config import Fault
 from backends.simulator.model import CANDIDATES, ToyModel, class_logits
-from backends.types import Capabilities, Feature, GenerationRequest, Health, TokenDelta
+from backends.types import Capabilities, Feature, GenerationRequest, Health
 
 BREATH_S = 0.002
 """How long a step computes before it lets the event loop do something else."""
+MADE_UP_S = 0.02
+"""How much lateness later steps make up for: a timer fires up to a millisecond late, which is many a step."""
 PROGRESS_S = 2.0
 """Time between two lines of `load`'s progress."""
 
@@ -30,11 +32,11 @@ _logger = logging.getLogger(__name__)
 
 
 class _Ticket:
-    """A request between its arrival and its end: an answer, and the signal that wakes its consumer."""
+    """A request between its arrival and its end: an answer, and the bell that wakes its consumer."""
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
-        self.news = asyncio.Event()
+        self.bell = Bell()
         self.ready_at = math.inf
         self.error: BackendError | None = None
 
@@ -85,6 +87,7 @@ class SimulatorBackend(Backend):
         self._echo_from = echo_from
         self._num_labels = num_labels
         self._fault = fault
+        self._has_fault = fault is not Fault.NONE
         self._fault_at_token = fault_at_token
 
         self._not_ready = "not loaded"
@@ -123,7 +126,7 @@ class SimulatorBackend(Backend):
             self._stepping.cancel()
             await asyncio.wait({self._stepping})
 
-    async def generate(self, request: GenerationRequest) -> AsyncGenerator[TokenDelta, None]:
+    async def generate(self, request: GenerationRequest) -> Deltas:
         """Produce one answer: wait for a slot, then yield what each step brings."""
         if not self._capabilities.generates:
             raise UnsupportedError("generate")
@@ -133,17 +136,16 @@ class SimulatorBackend(Backend):
         self._waiting.append(ticket)
         self._admit()
         try:
+            not_before = None
             while True:
+                await ticket.bell.wait(not_before)
                 if ticket.answer.has_news:
                     delta = ticket.answer.take()
-                    yield delta
+                    not_before = yield delta
                     if delta.finish:
                         return
                 elif ticket.error:
                     raise ticket.error
-                else:
-                    ticket.news.clear()
-                    await ticket.news.wait()
         finally:  # reached on the last delta, an error, `aclose` and cancellation alike
             self._remove(ticket)
 
@@ -197,7 +199,7 @@ class SimulatorBackend(Backend):
     def _end(self, ticket: _Ticket, error: BackendError | None) -> None:
         """Free a ticket's slot; its consumer takes what there is, and then the error."""
         ticket.error = error
-        ticket.news.set()
+        ticket.bell.end()
         self._remove(ticket)
 
     def _stop(self, why: str) -> None:
@@ -220,35 +222,36 @@ class SimulatorBackend(Backend):
                 await self._work.wait()
                 due = 0.0
                 continue
-            due = max(due + self._time_per_token_s, ready_at, loop.time())
+            due = max(due + self._time_per_token_s, ready_at, loop.time() - MADE_UP_S)
             await asyncio.sleep(due - loop.time())
-            await self._step(due)
+            await self._step(max(due, loop.time()))
 
-    async def _step(self, due: float) -> None:
+    async def _step(self, now: float) -> None:
         """Advance each running request by one token, pausing for the event loop's other work."""
-        pause_at = time.perf_counter() + BREATH_S
-        for ticket in tuple(self._running):
-            if ticket.ready_at <= due and ticket in self._running:
+        clock, running = time.perf_counter, self._running
+        pause_at = clock() + BREATH_S
+        for ticket in tuple(running):
+            if ticket.ready_at <= now and ticket in running:
                 self._advance(ticket)
-            if time.perf_counter() >= pause_at:
+            if clock() >= pause_at:
                 await asyncio.sleep(0)
-                pause_at = time.perf_counter() + BREATH_S
+                pause_at = clock() + BREATH_S
 
     def _advance(self, ticket: _Ticket) -> None:
         answer = ticket.answer
-        if self._fault is not Fault.NONE and answer.position >= self._fault_at_token:
+        if self._has_fault and answer.position >= self._fault_at_token:
             self._strike(ticket)
             return
         try:
-            answer.advance()
+            is_news = answer.advance()
         except Exception as error:
             _logger.exception("a request's computation failed")
             self._end(ticket, ComputeError(f"the simulator has a bug: {type(error).__name__}"))
             return
         if answer.finish:
             self._end(ticket, None)
-        elif answer.has_news:
-            ticket.news.set()
+        elif is_news:
+            ticket.bell.ring()
 
     def _strike(self, ticket: _Ticket) -> None:
         if self._fault is Fault.FAIL_AT_TOKEN:

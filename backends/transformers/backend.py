@@ -8,15 +8,15 @@ import itertools
 import logging
 import re
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from backends.base import Backend, check_request, check_windows
+from backends.base import Backend, Deltas, check_request, check_windows
 from backends.errors import LoadError, UnavailableError, UnsupportedError
 from backends.transformers.config import TransformersConfig
 from backends.transformers.mailbox import Mailbox
 from backends.transformers.worker import Listener, Worker
-from backends.types import Capabilities, GenerationRequest, Health, TokenDelta
+from backends.types import Capabilities, GenerationRequest, Health
 
 if TYPE_CHECKING:
     from backends.transformers.engine import Emission
@@ -138,7 +138,7 @@ class TransformersBackend(Backend):
                 logger.warning("the %s thread did not end within %g s; it is left behind", name, _CLOSE_S)
         self._worker = None
 
-    async def generate(self, request: GenerationRequest) -> AsyncGenerator[TokenDelta, None]:
+    async def generate(self, request: GenerationRequest) -> Deltas:
         """See `Backend.generate`."""
         worker, capabilities = self._ready()
         if not capabilities.generates:
@@ -151,9 +151,10 @@ class TransformersBackend(Backend):
         self._mailboxes[ticket] = mailbox
         try:
             worker.submit(ticket, request, follower)
+            not_before = None
             while True:
-                delta = await mailbox.take()
-                yield delta
+                delta = await mailbox.take(not_before)
+                not_before = yield delta
                 if delta.finish is not None:
                     return
         finally:

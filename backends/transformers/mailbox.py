@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from backends.base import Bell
 from backends.errors import BackendError
 from backends.types import TokenDelta
 
@@ -15,7 +16,7 @@ class Mailbox:
     def __init__(self) -> None:
         self._deltas: list[TokenDelta] = []
         self._error: BackendError | None = None
-        self._changed = asyncio.Event()
+        self._bell = Bell()
         self._released = asyncio.Event()
 
     @property
@@ -26,9 +27,11 @@ class Mailbox:
     def put(self, delta: TokenDelta) -> None:
         """Add what a step made. The last delta also says that the slot is free."""
         self._deltas.append(delta)
-        self._changed.set()
-        if delta.finish is not None:
+        if delta.finish is None:
+            self._bell.ring()
+        else:
             self._released.set()
+            self._bell.end()
 
     def close(self, error: BackendError | None = None) -> None:
         """Note that the slot is free, and why there is nothing more to come."""
@@ -36,19 +39,17 @@ class Mailbox:
             return
         self._error = error
         self._released.set()
-        self._changed.set()
+        self._bell.end()
 
-    async def take(self) -> TokenDelta:
-        """Wait for something new.
+    async def take(self, not_before: float | None = None) -> TokenDelta:
+        """Wait for something new: until then, on the event loop's clock, for the last delta or an error only.
 
         Raises:
             BackendError: given to `close`; after all deltas.
         """
-        await self._changed.wait()
+        await self._bell.wait(not_before)
         if self._deltas:
             waiting, self._deltas = self._deltas, []
-            if self._error is None:
-                self._changed.clear()
             return merge(waiting)
         if self._error is None:
             raise RuntimeError("nothing follows the last delta")

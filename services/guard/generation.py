@@ -20,6 +20,7 @@ from services.generation import Generation, Plan
 from services.guard.guard import Attachment, Judgment
 from services.guard.output import GuardedOutput, Judge
 from services.guard.watch import Watch
+from services.pacing import Pace, Turn
 
 
 class GuardedGeneration:
@@ -29,7 +30,10 @@ class GuardedGeneration:
         closing: once the run has ended: done when its requests hold no slot any more.
     """
 
-    def __init__(self, generation: Generation, plan: Plan, watch: Watch, tokenizer: Tokenizer) -> None:
+    def __init__(
+        self, generation: Generation, plan: Plan, watch: Watch, tokenizer: Tokenizer, pace: Pace | None = None
+    ) -> None:
+        """Take what is generated, and how often events are wanted; None for as soon as there are any."""
         self._generation = generation
         self._watch = watch
         self._resumed = bool(plan.continuations)
@@ -47,10 +51,13 @@ class GuardedGeneration:
         self._prompt_scored: list[Event] = []
         self._completed: Completed | None = None
         self._guard_tokens: int | None = None
+        self._begun: set[int] = set()
+        self._urgent = False
+        """Something came that is not to wait for a turn: the start or the end of an output."""
         self._produced = False
         self._failure: Exception | None = None
         self._out_of_time = False
-        self._wake = asyncio.Event()
+        self._turn = Turn(pace)
         self._tasks: set[asyncio.Task[None]] = set()
         self._asking: dict[asyncio.Task[None], GuardedOutput | None] = {}
         """Which output each guard is judging; None for the input."""
@@ -75,8 +82,7 @@ class GuardedGeneration:
             self._asking[self._spawn(self._judge_input, attachment, inputs)] = None
         try:
             while True:
-                await self._wake.wait()
-                self._wake.clear()
+                await self._turn.wait()
                 events = self._take()
                 if self._out_of_time and self._failure is None:
                     self._finish_open()
@@ -93,6 +99,7 @@ class GuardedGeneration:
                 if events:
                     yield events
         finally:
+            self._turn.close()
             if timer is not None:
                 timer.cancel()
             tasks = list(self._tasks)
@@ -135,7 +142,7 @@ class GuardedGeneration:
             if isinstance(error, asyncio.CancelledError):
                 raise
         finally:
-            self._wake.set()
+            self._turn.call()
 
     async def _take_from_generation(self, budget_s: float | None) -> None:
         async with aclosing(self._generation.run(budget_s)) as batches:
@@ -144,7 +151,11 @@ class GuardedGeneration:
                     self._push(event)
                 for index, output in self._outputs.items():
                     self._ask(index, output)
-                self._wake.set()
+                if self._urgent:
+                    self._turn.call()
+                else:
+                    self._turn.ask()
+                self._urgent = False
 
     def _push(self, event: Event) -> None:
         if isinstance(event, Completed):
@@ -152,6 +163,8 @@ class GuardedGeneration:
         elif isinstance(event, PromptScored):
             self._prompt_scored += [event] if self._input_passes else []
         else:
+            self._urgent |= isinstance(event, Finished) or event.index not in self._begun
+            self._begun.add(event.index)
             self._out_of_time |= isinstance(event, Finished) and event.reason is FinishReason.TIME_LIMIT
             self._outputs[event.index].push(event)
 
@@ -219,7 +232,7 @@ class GuardedGeneration:
 
     def _end_time(self) -> None:
         self._out_of_time = True
-        self._wake.set()
+        self._turn.call()
 
     def _finish_open(self) -> None:
         """Let outputs end with what has passed; guards are no longer waited for."""

@@ -78,6 +78,32 @@ async def test_slow_consumer_delays_nobody_and_misses_nothing(rig):
         await soon(deltas.aclose())
 
 
+async def test_who_is_in_no_hurry_gets_the_same_and_the_end_at_once(rig):
+    wanted = request(temperature=1.0, seed=3)
+    expected = await rig.complete(wanted)
+    answer = Answer()
+    in_an_hour = asyncio.get_running_loop().time() + 3600
+
+    async with aclosing(rig.backend.generate(wanted)) as deltas:
+        answer.add(await soon(anext(deltas)), wanted, rig.capabilities.vocab_size)
+        while not answer.finish:
+            answer.add(await soon(deltas.asend(in_an_hour)), wanted, rig.capabilities.vocab_size)
+
+    answer.check_end(wanted)
+    assert answer.token_ids == expected.token_ids
+
+
+async def test_who_is_in_no_hurry_can_leave_at_once(rig):
+    deltas = rig.backend.generate(rig.long_request())
+    await soon(anext(deltas))
+    step = asyncio.create_task(deltas.asend(asyncio.get_running_loop().time() + 3600))
+    await rig.token_ids()
+    step.cancel()
+    await soon(asyncio.wait([step]))
+
+    assert rig.counts() == (0, 0)
+
+
 async def test_first_delta_comes_before_the_answer_is_complete(rig):
     async with aclosing(rig.backend.generate(rig.long_request())) as deltas:
         first = await soon(anext(deltas))

@@ -183,6 +183,22 @@ async def test_tokens_that_came_together_leave_together(checkpoint):
         assert len(stream.messages) <= 3
 
 
+async def test_streams_take_turns_and_lose_nothing(checkpoint):
+    paced = simulator(time_per_token_s=0.004)
+    async with serving(model_config(checkpoint, backend=paced), max_writes_per_s=1) as rig:
+        wanted = request(temperature=1.0, seed=4, max_tokens=60)
+        stream = await rig.stream(wanted)
+
+        tokens = [sum(len(e.token_delta.tokens) for e in message.events) for message in stream.messages]
+        assert tokens[0] == 0, "`started` waits for no token"
+        assert 1 <= tokens[1] < 30, "the first token waits for no other"
+        assert len(stream.messages) < 30, "tokens that come before the stream's turn leave together"
+        kinds = [event.WhichOneof("event") for event in stream.messages[-1].events]
+        assert kinds == ["token_delta", "finished", "completed"]
+        alone = await rig.generate(wanted)
+        assert alone.outputs[0].text == stream.only.text
+
+
 # --- stops
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from llama.tokenizer import Tokenizer
 from paddock.v1.generate_pb2 import GenerateStreamResponse, StreamEvent, TokenDelta
 from services.event import Delta
-from services.response import Writer, messages
+from services.response import TokenBytes, Writer, messages
 from services.text import Piece
 
 MIB = 2**20
@@ -34,7 +34,7 @@ def test_many_deltas_at_once_are_several_events(checkpoint):
     tokenizer = Tokenizer((checkpoint / "tokenizer.json").read_text())
     deltas = [Delta(0, Piece("ab", [1, 2], [])) for _ in range(5000)]
 
-    events = Writer(SimpleNamespace(prompt=()), tokenizer).write(deltas)
+    events = Writer(SimpleNamespace(prompt=()), TokenBytes(tokenizer)).write(deltas)
 
     assert "".join(event.token_delta.text for event in events) == "ab" * 5000
     assert sum(len(event.token_delta.tokens) for event in events) == 10_000

@@ -207,3 +207,18 @@ def test_a_cut_within_a_token_gives_its_text_and_not_its_id():
 
     assert piece.text == "abSTOP"
     assert piece.token_ids == [0]
+
+
+@given(pieces=PIECES, marks=st.lists(st.integers(0, 30), max_size=6), skipped=st.integers(0, 3), scored=st.booleans())
+def test_the_quick_way_gives_what_the_other_gives(pieces, marks, skipped, scored):
+    tokenizer, ids = Pieces(pieces), range(len(pieces))
+    exact, quick = (TextStream(tokenizer, [], False, ends=ends) for ends in (True, False))
+    assert exact.skip(ids[:skipped]) == quick.skip(ids[:skipped])
+
+    for chunk in chunked(ids[skipped:], marks):
+        logprobs = [TokenLogprob(-1.0, i) for i in chunk] if scored else []
+        one, other = exact.push(chunk, logprobs), quick.push(chunk, logprobs)
+        assert (one.text, one.token_ids, one.logprobs) == (other.text, other.token_ids, other.logprobs)
+        assert exact.read == quick.read
+    one, other = exact.finish(), quick.finish()
+    assert (one.text, one.token_ids, one.logprobs) == (other.text, other.token_ids, other.logprobs)

@@ -16,6 +16,7 @@ from services.guard.config import GuardConfig, GuardMode, GuardSubject
 from services.guard.generation import GuardedGeneration
 from services.guard.guard import Guard
 from services.guard.watch import watch
+from services.pacing import Pace
 from tests.checkpoint import END_OF_TURN
 from tests.scripted_guard import ScriptedGuard
 from tests.service.backend import ScriptedBackend, byte_id, end
@@ -168,7 +169,7 @@ class Rig:
 
     @asynccontextmanager
     async def running(
-        self, budget_s: float | None = None, prompt: str = "the_prompt", **fields: object
+        self, budget_s: float | None = None, prompt: str = "the_prompt", pace: Pace | None = None, **fields: object
     ) -> AsyncGenerator[Run, None]:
         """Start a run; `fields` are the plan's. It is cancelled in the end if it still goes on."""
         model = ScriptedModel()
@@ -194,7 +195,7 @@ class Rig:
         config = ModelConfig(name="m", guards=self._configs)
         request = generate_pb2.GenerateRequest(prompt=prompt)
         watched = watch(request, plan, config, self._guards.__getitem__, self._tokenizer)
-        guarded = GuardedGeneration(generation, plan, watched, self._tokenizer) if watched else generation
+        guarded = GuardedGeneration(generation, plan, watched, self._tokenizer, pace) if watched else generation
         run = Run(guarded, model, plan)
         run.task = asyncio.create_task(run.read(budget_s))
         try:

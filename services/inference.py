@@ -25,12 +25,13 @@ from services import request as requests
 from services import response as responses
 from services.checks import Checks, check_ids, check_text
 from services.classification import classify
-from services.config import GuardKind, ServerConfig
+from services.config import ServerConfig
 from services.conversation import encode_chat
 from services.edge import request_id
 from services.errors import FeatureUnsupportedError, InvalidArgumentError, ModelUnavailableError, Violation
 from services.event import Event
 from services.generation import Generation, Plan
+from services.guard.config import GuardKind
 from services.guard.generation import GuardedGeneration
 from services.guard.guard import Guard
 from services.guard.watch import watch

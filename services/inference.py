@@ -140,7 +140,8 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         try:
             async with aclosing(generation.run(self._budget_s(context))) as batches:
                 started = responses.started(plan, request_id(), model.name)
-                yield _Answer(plan, started, batches, responses.Writer(plan, loaded.tokenizer))
+                writer = responses.Writer(plan, loaded.tokenizer, generation.delivered)
+                yield _Answer(plan, started, batches, writer)
         except UnavailableError as error:
             raise ModelUnavailableError(model.name, _GONE, RETRY_ELSEWHERE_S) from error
         except UnsupportedError as error:

@@ -37,6 +37,8 @@ from services.guard.guard import Guard
 from services.guard.watch import watch
 from services.model import Loaded, ServedModel, ServedModels
 from services.reader import Reader
+from services.routing.guard import routed_guard
+from services.routing.router import Router
 from services.status import RETRY_ELSEWHERE_S
 
 _INLINE_BYTES = 2 * 1024
@@ -65,8 +67,10 @@ class _Answer:
 class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
     """Serves models. Domain errors pass through; `services.edge` makes statuses of them."""
 
-    def __init__(self, models: ServedModels, config: ServerConfig) -> None:
+    def __init__(self, models: ServedModels, router: Router, config: ServerConfig) -> None:
+        """Take the models of this process, and those of others, which may be their guards."""
         self._models = models
+        self._router = router
         self._config = config
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -168,7 +172,10 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         return GuardedGeneration(generation, plan, watched, loaded.tokenizer) if watched else generation
 
     def _guard(self, name: str) -> Guard:
-        """Give the guard that a served model is."""
+        """Give the guard that a served or routed model is."""
+        route = self._router.find(name)
+        if route is not None:
+            return routed_guard(route, self._router.config.retry)
         model = self._models.find(name)
         reads_chats = model.config.guard is GuardKind.llama_guard
         return Guard(model.name, reads_chats, lambda request: classify(request, self._models))

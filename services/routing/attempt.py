@@ -1,0 +1,88 @@
+"""One call's way from upstream to upstream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import grpc.aio
+
+from services.errors import ModelUnavailableError
+from services.routing.config import RetryConfig
+from services.routing.error import Trailing, UpstreamError, of_call
+from services.routing.route import Route
+from services.routing.upstream import Upstream
+from services.status import RETRY_ELSEWHERE_S
+
+POOL_KEY = "x-paddock-pool"
+ATTEMPTS_KEY = "x-paddock-attempts"
+
+
+class Attempts:
+    """The upstreams that one call is given to, one after the other.
+
+    Attributes:
+        tried: those that failed, and are not to be chosen again.
+        count: how many were asked.
+    """
+
+    def __init__(self, route: Route, config: RetryConfig, tokens: int) -> None:
+        """Take what the call counts for while an upstream has it."""
+        self._route = route
+        self._config = config
+        self._tokens = tokens
+        self._pool = ""
+        self.tried: list[Upstream] = []
+        self.count = 0
+        route.budget.called()
+
+    @property
+    def left(self) -> bool:
+        """Whether another upstream may be asked."""
+        return self.count < self._config.max_attempts
+
+    @property
+    def metadata(self) -> Trailing:
+        """What the client is told of it."""
+        return ((POOL_KEY, self._pool), (ATTEMPTS_KEY, str(self.count)))
+
+    @contextmanager
+    def next(self) -> Iterator[Upstream | None]:
+        """Give the next upstream to ask; None where there is none.
+
+        Raises:
+            UpstreamError: what happened inside was an error of its call.
+        """
+        choice = self._route.choose(self.tried)
+        if choice is None:
+            yield None
+            return
+        self.count += 1
+        self._pool = choice.pool.name
+        upstream = choice.upstream
+        try:
+            with upstream.working(self._tokens):
+                yield upstream
+        except grpc.aio.AioRpcError as error:
+            self._failed(upstream, of_call(error))
+        except UpstreamError as error:
+            self._failed(upstream, error)
+        else:
+            upstream.report(None)
+
+    def _failed(self, upstream: Upstream, error: UpstreamError) -> None:
+        upstream.report(error)
+        self.tried.append(upstream)
+        error.trailing = (*error.trailing, *self.metadata)
+        raise error
+
+    def may_retry(self, error: UpstreamError) -> bool:
+        """Tell whether a call that nothing has come of may go elsewhere, and count it if so."""
+        return error.lost and self.left and self._route.choose(self.tried) is not None and self._route.budget.take()
+
+    def unavailable(self, error: UpstreamError | None = None) -> Exception:
+        """Give what the client is told when nothing more can be done."""
+        if error is not None and (error.status is not None or not error.lost):
+            return error
+        why = "not answered by any worker now" if error is None else "no longer answering"
+        return ModelUnavailableError(self._route.name, why, RETRY_ELSEWHERE_S)

@@ -1,0 +1,117 @@
+"""A worker as the gateway sees it: for one model, whether it is well, and how much it has to do."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from services.routing.config import UpstreamConfig
+from services.routing.error import UpstreamError
+from services.routing.outlier import OutlierDetector
+
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_FIRST_BACKOFF_S = 0.1
+_LAST_BACKOFF_S = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+class Upstream:
+    """One worker, as far as one model goes.
+
+    Attributes:
+        address: where it is.
+        weight: its share of calls, relative to the others of its pool.
+        channel: the connection to it, which other models of the same worker share.
+        serving: it says that it serves the model.
+        work: what it has been given and has not ended, in tokens as they are estimated.
+        heard: set once it is known whether it serves.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        config: UpstreamConfig,
+        channel: grpc.aio.Channel,
+        outlier: OutlierDetector,
+        on_change: Callable[[], None],
+    ) -> None:
+        """Take whom to tell when `serving` changes."""
+        self.address = config.address
+        self.weight = config.weight
+        self.channel = channel
+        self.serving = False
+        self.work = 0
+        self.heard = asyncio.Event()
+        self._model = model
+        self._outlier = outlier
+        self._on_change = on_change
+
+    @property
+    def available(self) -> bool:
+        """Whether it is to be given calls now."""
+        return self.serving and not self._outlier.ejected
+
+    @property
+    def effective_weight(self) -> float:
+        """Its weight, less while it has just come back."""
+        return self.weight * self._outlier.share
+
+    @property
+    def load(self) -> float:
+        """What it has to do, by its weight."""
+        return self.work / self.effective_weight
+
+    @contextmanager
+    def working(self, tokens: int) -> Iterator[None]:
+        """Count a call in while it lasts."""
+        self.work += tokens
+        try:
+            yield
+        finally:
+            self.work -= tokens
+
+    def report(self, error: UpstreamError | None) -> None:
+        """Take how a call ended: an error that isn't a loss is an answer."""
+        if error is None or not error.lost:
+            self._outlier.succeeded()
+        elif (seconds := self._outlier.failed()) is not None:
+            _log.warning("upstream %s of model %s is ejected for %g s", self.address, self._model, seconds)
+
+    async def watch(self) -> None:
+        """Follow what it says of its health, by the standard protocol, until cancelled."""
+        backoff_s = _FIRST_BACKOFF_S
+        while True:
+            try:
+                if await self._follow():
+                    backoff_s = _FIRST_BACKOFF_S
+            except grpc.aio.AioRpcError as error:
+                self._set_serving(error.code() is grpc.StatusCode.UNIMPLEMENTED)
+            await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))
+            backoff_s = min(2 * backoff_s, _LAST_BACKOFF_S)
+
+    async def _follow(self) -> bool:
+        """Follow one stream; tell whether it ended in order."""
+        request = health_pb2.HealthCheckRequest(service=self._model)
+        stub: Any = health_pb2_grpc.HealthStub(self.channel)  # the types of its stubs leave Watch out
+        async for answer in stub.Watch(request):
+            self._set_serving(answer.status == _SERVING)
+        self._set_serving(False)
+        return True
+
+    def _set_serving(self, serving: bool) -> None:
+        if serving != self.serving:
+            _log.info("upstream %s %s model %s", self.address, "serves" if serving else "no longer serves", self._model)
+            if serving:
+                self._outlier.came_back()
+            self.serving = serving
+            self._on_change()
+        self.heard.set()

@@ -30,7 +30,7 @@ class OutlierDetector:
     @property
     def share(self) -> float:
         """The part of its weight that it has now, in (0, 1]."""
-        since = self._clock() - max(self._ejected_until, self._back_since)
+        since = max(0.0, self._clock() - max(self._ejected_until, self._back_since))
         if since >= self._config.slow_start_s:
             return 1.0
         return max(_LEAST_SHARE, since / self._config.slow_start_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,6 +17,8 @@ from services.status import RETRY_ELSEWHERE_S
 
 POOL_KEY = "x-paddock-pool"
 ATTEMPTS_KEY = "x-paddock-attempts"
+
+_log = logging.getLogger(__name__)
 
 
 class Attempts:
@@ -32,6 +35,7 @@ class Attempts:
         self._config = config
         self._tokens = tokens
         self._pool = ""
+        self._losses = 0
         self.tried: list[Upstream] = []
         self.count = 0
         route.budget.called()
@@ -39,7 +43,7 @@ class Attempts:
     @property
     def left(self) -> bool:
         """Whether another upstream may be asked."""
-        return self.count < self._config.max_attempts
+        return self._losses < self._config.max_attempts
 
     @property
     def metadata(self) -> Trailing:
@@ -73,6 +77,15 @@ class Attempts:
     def _failed(self, upstream: Upstream, error: UpstreamError) -> None:
         upstream.report(error)
         self.tried.append(upstream)
+        if error.lost:
+            self._losses += 1
+            _log.info(
+                "a call to upstream %s of model %s is lost: %s, %s",
+                upstream.address,
+                self._route.name,
+                error.code.name,
+                error.message,
+            )
         error.trailing = (*error.trailing, *self.metadata)
         raise error
 

@@ -79,7 +79,7 @@ class RetryConfig:
     """What is done for a call whose worker is lost.
 
     Attributes:
-        max_attempts: workers asked for one call at most, the first included.
+        max_attempts: workers that one call may lose; with the last of them it fails.
         budget_ratio: calls retried before their first message, as a part of all calls of the model.
         budget_min_per_s: calls that may be retried each second however few there are.
         resume_wait_s: seconds that a stream which has begun waits for a worker that can resume it.
@@ -90,7 +90,7 @@ class RetryConfig:
     budget_ratio: float = 0.2
     budget_min_per_s: float = 10.0
     resume_wait_s: float = 10.0
-    kept_bytes: int = 2**20
+    kept_bytes: int = 2**18
 
 
 @dataclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -24,8 +23,6 @@ _INLINE_BYTES = 2**15
 """More of a stream than this is read in a thread: it takes more than a millisecond."""
 _LOOK_S = 0.25
 """How often a stream that waits for an upstream looks whether one may be tried again."""
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,6 @@ async def ask(route: Route, method: str, body: bytes, call: Call, config: RetryC
             if not attempts.may_retry(error):
                 raise attempts.unavailable(error) from None
             loss = error
-            _log.info("%s of model %s is retried", method, route.name)
 
 
 async def _ask(upstream: Upstream, method: str, body: bytes, call: Call, attempts: Attempts) -> Reply:
@@ -143,9 +139,10 @@ class StreamRelay:
                         self.trailing = await self._read_from(upstream)
                         return
             except UpstreamError as error:
-                loss = self._after(error, loss)
                 await self._digest()
                 self.trailing = self._attempts.metadata
+                if not self._transcript.complete:
+                    loss = self._after(error, loss)
             else:
                 await self._wait_for_upstream(loss)
 
@@ -176,7 +173,6 @@ class StreamRelay:
         """Say what was lost, where the call may go elsewhere."""
         if not self._transcript.begun:
             if self._attempts.may_retry(error):
-                _log.info("GenerateStream of model %s is retried", self._route.name)
                 return error
             raise self._attempts.unavailable(error) from None
         if not error.lost and not (self._resuming and error.resumable):
@@ -186,7 +182,6 @@ class StreamRelay:
             raise self._attempts.unavailable(loss) from None
         if self._give_up_at is None:
             self._give_up_at = _now() + self._config.resume_wait_s
-        _log.info("GenerateStream of model %s is to be resumed", self._route.name)
         return loss
 
     async def _wait_for_upstream(self, loss: UpstreamError | None) -> None:

@@ -106,6 +106,7 @@ def _options(config: RoutingConfig, max_send_bytes: int, max_receive_bytes: int)
         ("grpc.max_receive_message_length", max_receive_bytes),
         ("grpc.keepalive_time_ms", round(config.keepalive_s * 1000)),
         ("grpc.keepalive_timeout_ms", round(config.keepalive_timeout_s * 1000)),
+        ("grpc.http2.ping_timeout_ms", round(config.keepalive_timeout_s * 1000)),  # of pings that measure the way, too
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 1000),

@@ -32,8 +32,6 @@ class Wire:
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._flows = asyncio.Event()
-        self._flows.set()
         self.address = "127.0.0.1:0"
 
     async def mend(self) -> None:
@@ -68,7 +66,6 @@ class Wire:
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         try:
             while chunk := await source.read(65_536):
-                await self._flows.wait()
                 sink.write(chunk)
                 await sink.drain()
         except OSError:

@@ -34,10 +34,12 @@ class PoolConfig:
     Attributes:
         name: in logs and in the metadata of answers.
         upstreams: the workers.
+        dns: host:port, each of whose addresses is a worker too, with weight 1.
     """
 
     name: str = MISSING
     upstreams: list[UpstreamConfig] = field(default_factory=list)
+    dns: str | None = None
 
 
 @dataclass
@@ -99,6 +101,7 @@ class RoutingConfig:
 
     Attributes:
         models: by any key; filled by the files of conf/routing/.
+        dns_refresh_s: seconds between two looks at the addresses of a host name.
         keepalive_s: seconds between pings to a worker; workers take one each ten seconds at most.
         keepalive_timeout_s: seconds to wait for the answer; a worker that hangs is lost after the two together.
         outlier: when a worker is left alone.
@@ -106,6 +109,7 @@ class RoutingConfig:
     """
 
     models: dict[str, RoutedModelConfig] = field(default_factory=dict)
+    dns_refresh_s: float = 5.0
     keepalive_s: float = 10.0
     keepalive_timeout_s: float = 5.0
     outlier: OutlierConfig = field(default_factory=OutlierConfig)
@@ -113,6 +117,7 @@ class RoutingConfig:
 
 
 _RANGES: dict[str, tuple[float, float]] = {
+    "dns_refresh_s": (0.1, _LONGEST_S),
     "keepalive_s": (0.1, _LONGEST_S),
     "keepalive_timeout_s": (0.1, _LONGEST_S),
     "consecutive_failures": (1, 1000),
@@ -153,8 +158,10 @@ def _check_pools(where: str, model: RoutedModelConfig) -> None:
         if pool.name in names:
             raise ConfigError(f"{where}[{number}].name: {pool.name!r} is there twice; rename one")
         names.add(pool.name)
-        if not pool.upstreams:
-            raise ConfigError(f"{where}[{number}].upstreams: is empty; give at least one, with its address")
+        if not pool.upstreams and pool.dns is None:
+            raise ConfigError(f"{where}[{number}].upstreams: is empty; give at least one, with its address, or dns")
+        if pool.dns is not None and not _is_host_and_port(pool.dns):
+            raise ConfigError(f"{where}[{number}].dns: {pool.dns!r} is no host:port; give one such as workers:50051")
         for place, upstream in enumerate(pool.upstreams):
             key = f"{where}[{number}].upstreams[{place}]"
             _check_upstream(key, upstream)
@@ -164,9 +171,12 @@ def _check_pools(where: str, model: RoutedModelConfig) -> None:
 
 
 def _check_upstream(key: str, upstream: UpstreamConfig) -> None:
-    match = re.fullmatch(r"[^/:\s]+:(\d{1,5})|\[[0-9A-Fa-f:.%]+\]:(\d{1,5})", upstream.address)
-    port = int(match[1] or match[2]) if match else 0
-    if not re.fullmatch(r"unix:\S+", upstream.address) and not 0 < port < 2**16:
+    if not re.fullmatch(r"unix:\S+", upstream.address) and not _is_host_and_port(upstream.address):
         raise ConfigError(f"{key}.address: {upstream.address!r} is no host:port; give one such as 10.0.0.7:50051")
     if not 0 < upstream.weight <= _MOST_WEIGHT:
         raise ConfigError(f"{key}.weight: {upstream.weight:g} is not above 0 and at most {_MOST_WEIGHT:g}; give one")
+
+
+def _is_host_and_port(address: str) -> bool:
+    match = re.fullmatch(r"[^/:\s]+:(\d{1,5})|\[[0-9A-Fa-f:.%]+\]:(\d{1,5})", address)
+    return match is not None and 0 < int(match[1] or match[2]) < 2**16

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 
 from services.routing.upstream import Upstream
 
 
 class Pool:
-    """Upstreams of one model."""
+    """Upstreams of one model.
 
-    def __init__(self, name: str, upstreams: Sequence[Upstream], rng: random.Random) -> None:
+    Attributes:
+        upstreams: may come and go.
+    """
+
+    def __init__(self, name: str, upstreams: list[Upstream], rng: random.Random) -> None:
         self.name = name
         self.upstreams = upstreams
         self._rng = rng

@@ -1,17 +1,17 @@
-"""The models that other processes compute: their routes, the connections to their workers, and calls to them."""
+"""The models that other processes compute: their routes, and the workers behind them."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import time
-from collections.abc import Sequence
-from typing import Any
-
-import grpc.aio
+from collections.abc import Collection, Sequence
+from functools import partial
 
 from services.routing.budget import RetryBudget
-from services.routing.config import RoutedModelConfig, RoutingConfig
+from services.routing.channel import Channels
+from services.routing.config import PoolConfig, RoutedModelConfig, RoutingConfig, UpstreamConfig
+from services.routing.discovery import Discovery, Resolve, resolve
 from services.routing.outlier import OutlierDetector
 from services.routing.pool import Pool
 from services.routing.route import Route
@@ -31,20 +31,22 @@ class Router:
         routes: one per model.
     """
 
-    def __init__(self, config: RoutingConfig, max_request_bytes: int, max_response_bytes: int) -> None:
-        """Take the sizes of the largest messages that are relayed, in bytes."""
+    def __init__(
+        self, config: RoutingConfig, max_request_bytes: int, max_response_bytes: int, ask: Resolve = resolve
+    ) -> None:
+        """Take the sizes of the largest messages that are relayed, in bytes, and who resolves host names."""
         self.config = config
         self.routes: Sequence[Route] = ()
-        self._options = _options(config, max_request_bytes + _SUFFIX_BYTES, max_response_bytes)
-        self._channels: dict[str, grpc.aio.Channel] = {}
-        self._watching: list[asyncio.Task[None]] = []
+        self._channels = Channels(config, max_request_bytes + _SUFFIX_BYTES, max_response_bytes)
+        self._ask = ask
+        self._discoveries: dict[Discovery, asyncio.Task[None]] = {}
+        self._watching: dict[Upstream, asyncio.Task[None]] = {}
+        self._closing: set[asyncio.Task[None]] = set()
         self._rng = random.Random()
 
     def start(self) -> None:
         """Connect to every upstream, and follow its health."""
         self.routes = [self._route(model) for model in self.config.models.values()]
-        loop = asyncio.get_running_loop()
-        self._watching = [loop.create_task(upstream.watch()) for route in self.routes for upstream in route.upstreams]
 
     def find(self, name: str) -> Route | None:
         """Find a routed model by name or alias."""
@@ -52,63 +54,58 @@ class Router:
 
     async def heard(self, seconds: float) -> None:
         """Wait until it is known of every upstream whether it serves, but no longer than so many seconds."""
-        waiting = [
-            asyncio.ensure_future(upstream.heard.wait()) for route in self.routes for upstream in route.upstreams
-        ]
-        if waiting:
-            _, unheard = await asyncio.wait(waiting, timeout=seconds)
-            for task in unheard:
-                task.cancel()
+        try:
+            await asyncio.wait_for(self._heard(), seconds)
+        except asyncio.TimeoutError:
+            return
 
     async def close(self) -> None:
         """Ask no more, and close the connections."""
-        for task in self._watching:
+        tasks = [*self._discoveries.values(), *self._watching.values()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._watching, return_exceptions=True)
-        await asyncio.gather(*(channel.close() for channel in self._channels.values()))
+        await asyncio.gather(*tasks, *self._closing, return_exceptions=True)
+        await self._channels.close()
+
+    async def _heard(self) -> None:
+        await asyncio.gather(*(discovery.heard.wait() for discovery in self._discoveries))
+        await asyncio.gather(*(upstream.heard.wait() for upstream in self._watching))
 
     def _route(self, model: RoutedModelConfig) -> Route:
         retry = self.config.retry
         budget = RetryBudget(retry.budget_ratio, retry.budget_min_per_s, time.monotonic)
         route = Route(model.name, model.aliases, model.guard, budget)
-        route.pools = [
-            Pool(
-                pool.name,
-                [
-                    Upstream(
-                        model.name,
-                        upstream,
-                        self._channel(upstream.address),
-                        OutlierDetector(self.config.outlier, time.monotonic),
-                        route.changed,
-                    )
-                    for upstream in pool.upstreams
-                ],
-                self._rng,
-            )
-            for pool in model.pools
-        ]
+        route.pools = [self._pool(route, pool) for pool in model.pools]
         return route
 
-    def _channel(self, address: str) -> grpc.aio.Channel:
-        """Give the connection to a worker: one, however many models it serves."""
-        if address not in self._channels:
-            self._channels[address] = grpc.aio.insecure_channel(address, options=self._options)
-        return self._channels[address]
+    def _pool(self, route: Route, config: PoolConfig) -> Pool:
+        pool = Pool(config.name, [self._upstream(route, upstream) for upstream in config.upstreams], self._rng)
+        if config.dns is not None:
+            found = partial(self._found, route, pool, frozenset(upstream.address for upstream in config.upstreams))
+            discovery = Discovery(config.dns, self.config.dns_refresh_s, self._ask, found)
+            self._discoveries[discovery] = asyncio.get_running_loop().create_task(discovery.follow())
+        return pool
 
+    def _upstream(self, route: Route, config: UpstreamConfig) -> Upstream:
+        channel = self._channels.acquire(config.address)
+        outlier = OutlierDetector(self.config.outlier, time.monotonic)
+        upstream = Upstream(route.name, config, channel, outlier, route.changed)
+        self._watching[upstream] = asyncio.get_running_loop().create_task(upstream.watch())
+        return upstream
 
-def _options(config: RoutingConfig, max_send_bytes: int, max_receive_bytes: int) -> list[tuple[str, Any]]:
-    """Channel arguments (grpc_types.h); times are in milliseconds there."""
-    return [
-        ("grpc.use_local_subchannel_pool", 1),  # another server of this process has connections of its own
-        ("grpc.enable_retries", 0),  # retries are made here, where they can be counted
-        ("grpc.max_send_message_length", max_send_bytes),
-        ("grpc.max_receive_message_length", max_receive_bytes),
-        ("grpc.keepalive_time_ms", round(config.keepalive_s * 1000)),
-        ("grpc.keepalive_timeout_ms", round(config.keepalive_timeout_s * 1000)),
-        ("grpc.http2.ping_timeout_ms", round(config.keepalive_timeout_s * 1000)),  # of pings that measure the way, too
-        ("grpc.http2.max_pings_without_data", 0),
-        ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.min_reconnect_backoff_ms", 1000),
-        ("grpc.max_reconnect_backoff_ms", 5000),
-    ]
+    def _found(self, route: Route, pool: Pool, configured: Collection[str], addresses: Collection[str]) -> None:
+        """Take the addresses that a pool's name has now. One that is gone stays while its worker serves."""
+        known = {upstream.address: upstream for upstream in pool.upstreams}
+        for address in addresses:
+            if address not in known:
+                pool.upstreams.append(self._upstream(route, UpstreamConfig(address)))
+        for address, upstream in known.items():
+            if address not in addresses and address not in configured and not (upstream.serving or upstream.work):
+                pool.upstreams.remove(upstream)
+                self._drop(upstream)
+
+    def _drop(self, upstream: Upstream) -> None:
+        self._watching.pop(upstream).cancel()
+        closing = asyncio.get_running_loop().create_task(self._channels.release(upstream.address))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)

@@ -150,7 +150,7 @@ async def test_a_server_does_both_at_once(checkpoint):
             assert await rig.serving(MODEL) == await rig.serving("near") == await rig.serving() == "SERVING"
 
 
-def forever(pause=asyncio.Event):
+def forever():
     """A model that goes on until it is cancelled."""
 
     async def script(wanted):
@@ -176,10 +176,15 @@ async def test_a_client_that_leaves_ends_the_workers_work(checkpoint):
 
 
 async def test_a_deadline_is_the_workers_budget(checkpoint):
-    async with gateway(model_config(checkpoint), backends=[ScriptedBackend(forever())]) as (rig, _, _):
-        answer = await rig.generate(request(max_tokens=500), timeout=1.0)
+    async def script(wanted):
+        yield TokenDelta((byte_id("a"),))
+        await asyncio.Event().wait()
+
+    async with gateway(model_config(checkpoint), backends=[ScriptedBackend(script)]) as (rig, _, _):
+        answer = await rig.generate(request(), timeout=2.0)
 
     assert answer.outputs[0].finished.reason == generate_pb2.FINISH_REASON_TIME_LIMIT
+    assert answer.outputs[0].text == "a"
 
 
 async def test_a_reader_that_stalls_is_ended_and_so_is_the_worker(checkpoint):

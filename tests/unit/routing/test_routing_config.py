@@ -80,6 +80,7 @@ def pool(*addresses, name="main", **settings):
         (routing(pool("a:1", weight=0.0)), "models.m.pools[0].upstreams[0].weight:"),
         (routing(pool("a:1", weight=math.nan)), "models.m.pools[0].upstreams[0].weight:"),
         (routing(pool("a:1", weight=math.inf)), "models.m.pools[0].upstreams[0].weight:"),
+        (routing(PoolConfig("main", dns="workers")), "models.m.pools[0].dns:"),
         (routing(pool("a:1"), keepalive_s=0.0), "keepalive_s:"),
         (routing(pool("a:1"), retry=RetryConfig(max_attempts=0)), "retry.max_attempts:"),
         (routing(pool("a:1"), retry=RetryConfig(resume_wait_s=math.nan)), "retry.resume_wait_s:"),

@@ -17,6 +17,7 @@ from services.routing.config import UpstreamConfig
 from services.routing.error import UpstreamError
 from services.routing.outlier import OutlierDetector
 
+_Status = health_pb2.HealthCheckResponse.ServingStatus
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _FIRST_BACKOFF_S = 0.1
 _LAST_BACKOFF_S = 5.0
@@ -54,6 +55,8 @@ class Upstream:
         self._model = model
         self._outlier = outlier
         self._on_change = on_change
+        self._said = ""
+        self._backoff_s = _FIRST_BACKOFF_S
 
     @property
     def available(self) -> bool:
@@ -88,28 +91,29 @@ class Upstream:
 
     async def watch(self) -> None:
         """Follow what it says of its health, by the standard protocol, until cancelled."""
-        backoff_s = _FIRST_BACKOFF_S
         while True:
             try:
-                if await self._follow():
-                    backoff_s = _FIRST_BACKOFF_S
+                await self._follow()
+                self._hear(False, "it is stopping")
             except grpc.aio.AioRpcError as error:
-                self._set_serving(error.code() is grpc.StatusCode.UNIMPLEMENTED)
-            await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))
-            backoff_s = min(2 * backoff_s, _LAST_BACKOFF_S)
+                self._hear(error.code() is grpc.StatusCode.UNIMPLEMENTED, f"{error.code().name}, {error.details()}")
+            await asyncio.sleep(self._backoff_s * random.uniform(0.5, 1.0))
+            self._backoff_s = min(2 * self._backoff_s, _LAST_BACKOFF_S)
 
-    async def _follow(self) -> bool:
-        """Follow one stream; tell whether it ended in order."""
+    async def _follow(self) -> None:
         request = health_pb2.HealthCheckRequest(service=self._model)
         stub: Any = health_pb2_grpc.HealthStub(self.channel)  # the types of its stubs leave Watch out
         async for answer in stub.Watch(request):
-            self._set_serving(answer.status == _SERVING)
-        self._set_serving(False)
-        return True
+            self._backoff_s = _FIRST_BACKOFF_S
+            self._hear(answer.status == _SERVING, _Status.Name(answer.status))
 
-    def _set_serving(self, serving: bool) -> None:
+    def _hear(self, serving: bool, said: str) -> None:
+        """Take what it says, or what is said in its stead."""
+        if said != self._said:
+            what = "serves" if serving else "doesn't serve"
+            _log.info("upstream %s %s model %s: %s", self.address, what, self._model, said)
+            self._said = said
         if serving != self.serving:
-            _log.info("upstream %s %s model %s", self.address, "serves" if serving else "no longer serves", self._model)
             if serving:
                 self._outlier.came_back()
             self.serving = serving

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from contextlib import aclosing
 
 import grpc
 import pytest
@@ -15,7 +14,7 @@ from backends.simulator.backend import SimulatorBackend
 from backends.types import TokenDelta
 from paddock.v1 import chat_pb2
 from tests.service.answer import Stream
-from tests.service.backend import ScriptedBackend, byte_id, end, failing
+from tests.service.backend import Breaking, ScriptedBackend, byte_id, end, failing
 from tests.service.failure import failure
 from tests.service.gateway import gateway, until_serving
 from tests.service.rig import chat, model_config, request, simulator, soon, until
@@ -32,35 +31,6 @@ SHAPES = {
     "logprobs": {"logprobs": 3, "prompt_logprobs": 2, "n": 2, "temperature": 1.0, "seed": 5},
     "min tokens": {"min_tokens": 20, "stop_ids": list(range(64)), "temperature": 1.0, "seed": 1},
 }  # fmt: skip
-
-
-class Breaking(ScriptedBackend):
-    """A backend whose requests are lost at a token, as often as told; what computes for it is a simulator."""
-
-    def __init__(self, real, at_token, losses=1):
-        super().__init__(self._answer)
-        self._real = real
-        self.at_token = at_token
-        self.losses = losses
-
-    async def load(self):
-        capabilities = await self._real.load()
-        await super().load()
-        return capabilities
-
-    async def close(self):
-        await self._real.close()
-        await super().close()
-
-    async def _answer(self, wanted):
-        written = len(wanted.continuation)
-        async with aclosing(self._real.generate(wanted)) as deltas:
-            async for delta in deltas:
-                if written >= self.at_token and self.losses:
-                    self.losses -= 1
-                    raise UnavailableError("lost on purpose")
-                written += len(delta.token_ids)
-                yield delta
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -108,9 +108,9 @@ class Server:
         except asyncio.TimeoutError:
             _log.warning("calls were still going on after %g s and are ended", self._config.drain_s)
         await asyncio.gather(*(self._close(model) for model in self.models.all))
-        await self.router.close()
         self._health.end()
         await self._grpc.stop(_STOP_GRACE_S)
+        await self.router.close()
         await _ended_calls()
         _log.info("stopped")
 

@@ -240,3 +240,31 @@ async def test_folded_streams_agree(both):
     rig, _ = both
     wanted = request(seed=3, n=2)
     assert folded(await rig.stream(wanted, metadata=ID)) == await rig.generate(wanted, metadata=ID)
+
+
+async def test_a_worker_that_does_not_know_the_model_is_not_asked(both, caplog):
+    _, worker = both
+    caplog.set_level("INFO")
+    async with serving(routing=routing(routed(pool(worker.address), name="other"))) as rig:
+        failed = await failure(rig.generate(request(model="other")))
+
+    assert failed.reason == "MODEL_UNAVAILABLE"
+    assert f"upstream {worker.address} doesn't serve model other: SERVICE_UNKNOWN" in caplog.text
+
+
+async def test_a_worker_without_a_health_service_is_asked():
+    async def answer(body, context):
+        return generate_pb2.GenerateResponse(outputs=[{"text": "ok"}]).SerializeToString()
+
+    handler = grpc.unary_unary_rpc_method_handler(answer)
+    worker = grpc.aio.server()
+    worker.add_generic_rpc_handlers(
+        [grpc.method_handlers_generic_handler("paddock.v1.InferenceService", {"Generate": handler})]
+    )
+    port = worker.add_insecure_port("127.0.0.1:0")
+    await worker.start()
+    async with serving(routing=routing(routed(pool(f"127.0.0.1:{port}")))) as rig:
+        assert (await rig.generate(request())).outputs[0].text == "ok"
+        failed = await failure(rig.stream(request()))
+        assert failed.code is grpc.StatusCode.UNIMPLEMENTED
+    await worker.stop(None)

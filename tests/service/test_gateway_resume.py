@@ -72,6 +72,18 @@ async def test_a_stream_whose_worker_is_lost_is_the_undisturbed_one(breaking, sh
     assert attempts == 3 - sum(backend.losses for backend in backends)
 
 
+async def test_a_stream_of_which_nothing_is_kept_unread_is_resumed_the_same(checkpoint):
+    model = model_config(checkpoint)
+    breaking = Breaking(_simulator(), 12)
+    workers = gateway(model, model, backends=[breaking, None], fallback=True, retry={"kept_bytes": 0})
+    async with workers as (rig, (_, undisturbed), _):
+        wanted = request(n=2, temperature=1.0, seed=3)
+        stream, twin = [await one.stream(wanted) for one in (rig, undisturbed)]
+
+    assert not breaking.losses
+    assert (stream.outputs, stream.usage) == (twin.outputs, twin.usage)
+
+
 class Held:
     """A script that stops at a token until it is let go, and goes on from whatever continuation it is given."""
 

@@ -36,6 +36,7 @@ class Attempts:
         self._tokens = tokens
         self._pool = ""
         self._losses = 0
+        self._reconnected = False
         self.tried: list[Upstream] = []
         self.count = 0
         route.budget.called()
@@ -90,8 +91,18 @@ class Attempts:
         raise error
 
     def may_retry(self, error: UpstreamError) -> bool:
-        """Tell whether a call that nothing has come of may go elsewhere, and count it if so."""
-        return error.lost and self.left and self._route.choose(self.tried) is not None and self._route.budget.take()
+        """Tell whether a call that nothing has come of may be made again, and count it if so.
+
+        It is made elsewhere; where there is nobody else, once more over a new connection if the one that it had broke.
+        """
+        if not error.lost or not self.left:
+            return False
+        if self._route.choose(self.tried) is None:
+            if self._reconnected or error.status is not None or self._route.choose() is None:
+                return False
+            self._reconnected = True
+            self.tried.clear()
+        return self._route.budget.take()
 
     def unavailable(self, error: UpstreamError | None = None) -> Exception:
         """Give what the client is told when nothing more can be done."""

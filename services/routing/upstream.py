@@ -21,6 +21,8 @@ _Status = health_pb2.HealthCheckResponse.ServingStatus
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _FIRST_BACKOFF_S = 0.1
 _LAST_BACKOFF_S = 5.0
+_STEADY_S = 1.0
+"""After which a watch that breaks is begun anew before it is believed that the worker is gone."""
 
 _log = logging.getLogger(__name__)
 
@@ -91,21 +93,23 @@ class Upstream:
 
     async def watch(self) -> None:
         """Follow what it says of its health, by the standard protocol, until cancelled."""
+        now = asyncio.get_running_loop().time
+        request = health_pb2.HealthCheckRequest(service=self._model)
+        stub: Any = health_pb2_grpc.HealthStub(self.channel)  # the types of its stubs leave Watch out
         while True:
+            since = None
             try:
-                await self._follow()
+                async for answer in stub.Watch(request):
+                    since = since or now()
+                    self._backoff_s = _FIRST_BACKOFF_S
+                    self._hear(answer.status == _SERVING, _Status.Name(answer.status))
                 self._hear(False, "it is stopping")
             except grpc.aio.AioRpcError as error:
+                if since is not None and now() - since > _STEADY_S:
+                    continue  # connections have an end, too: it is another one that fails, if it does, which tells
                 self._hear(error.code() is grpc.StatusCode.UNIMPLEMENTED, f"{error.code().name}, {error.details()}")
             await asyncio.sleep(self._backoff_s * random.uniform(0.5, 1.0))
             self._backoff_s = min(2 * self._backoff_s, _LAST_BACKOFF_S)
-
-    async def _follow(self) -> None:
-        request = health_pb2.HealthCheckRequest(service=self._model)
-        stub: Any = health_pb2_grpc.HealthStub(self.channel)  # the types of its stubs leave Watch out
-        async for answer in stub.Watch(request):
-            self._backoff_s = _FIRST_BACKOFF_S
-            self._hear(answer.status == _SERVING, _Status.Name(answer.status))
 
     def _hear(self, serving: bool, said: str) -> None:
         """Take what it says, or what is said in its stead."""

@@ -44,6 +44,10 @@ class Wire:
         """Break all connections, and let none through."""
         if self._server is not None:
             self._server.close()
+        self.drop()
+
+    def drop(self) -> None:
+        """Break all connections; others may be made."""
         for writer in self._writers:
             writer.transport.abort()
 

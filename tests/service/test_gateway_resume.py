@@ -164,6 +164,22 @@ async def test_a_stream_goes_on_when_its_connection_breaks(checkpoint, held_at):
         await until_serving(rig, 2)
 
 
+async def test_a_connection_that_ends_is_no_reason_to_ask_nobody(checkpoint, held_at, monkeypatch):
+    """One worker, and its connection is replaced: no call finds that there is none."""
+    monkeypatch.setattr("services.routing.upstream._STEADY_S", -1.0)
+    script, backends = held_at(1)
+    script.go_on.set()
+    async with gateway(model_config(checkpoint), backends=backends) as (rig, _, (wire,)):
+        (upstream,) = rig.server.router.routes[0].upstreams
+        changes = []
+        upstream._on_change = lambda: changes.append(upstream.serving)
+        wire.drop()
+        assert (await rig.generate(request(max_tokens=50))).outputs[0].text == script.answer
+        assert changes == []
+        wire.cut()
+        await until_serving(rig, 0)
+
+
 async def test_generate_is_made_again_elsewhere(checkpoint, held_at):
     script, backends = held_at()
     model = model_config(checkpoint)

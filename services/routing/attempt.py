@@ -29,11 +29,12 @@ class Attempts:
         count: how many were asked.
     """
 
-    def __init__(self, route: Route, config: RetryConfig, tokens: int) -> None:
-        """Take what the call counts for while an upstream has it."""
+    def __init__(self, route: Route, config: RetryConfig, tokens: int, key: bytes | None = None) -> None:
+        """Take what the call counts for while an upstream has it, and its affinity."""
         self._route = route
         self._config = config
         self._tokens = tokens
+        self._key = key
         self._pool = ""
         self._losses = 0
         self._reconnected = False
@@ -58,7 +59,7 @@ class Attempts:
         Raises:
             UpstreamError: what happened inside was an error of its call.
         """
-        choice = self._route.choose(self.tried)
+        choice = self._route.choose(self.tried, self._tokens, self._key)
         if choice is None:
             yield None
             return

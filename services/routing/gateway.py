@@ -18,6 +18,7 @@ from services.edge import REQUEST_ID_KEY, SERVICE, request_id
 from services.errors import InvalidArgumentError, ServiceError, Violation
 from services.model import ServedModel
 from services.reader import Reader
+from services.routing.affinity import affinity_key
 from services.routing.relay import Call, StreamRelay, ask
 from services.routing.route import Route
 from services.routing.router import Router
@@ -93,7 +94,7 @@ class Gateway(grpc.aio.ServerInterceptor):
                 return await self._stream(model, request, context)
             self._check_inner_model(request.message, model)
             body = request.body + _suffix(request.message, model)
-            reply = await ask(model, method, body, _call(context, _tokens(request)), self._router.config.retry)
+            reply = await ask(model, method, body, _call(context, request), self._router.config.retry)
             context.set_trailing_metadata(reply.trailing)
             return reply.body
 
@@ -109,7 +110,7 @@ class Gateway(grpc.aio.ServerInterceptor):
         if task is None:
             raise RuntimeError("handlers run in tasks")
         body = request.body + _suffix(request.message, route)
-        call = _call(context, _tokens(request))
+        call = _call(context, request)
         relay = StreamRelay(route, request.message, body, call, self._router.config.retry)
         await relay.run(Reader(context, self._stall_s, task).write)
         context.set_trailing_metadata(relay.trailing)
@@ -141,10 +142,15 @@ class Gateway(grpc.aio.ServerInterceptor):
         return model
 
 
-def _call(context: Context, tokens: int = 1) -> Call:
+def _call(context: Context, request: _Request | None = None) -> Call:
     given = context.invocation_metadata() or ()
     forwarded = [(str(key), value) for key, value in given if key in _FORWARDED]
-    return Call([(REQUEST_ID_KEY, request_id()), *forwarded], context.time_remaining, tokens)
+    metadata = [(REQUEST_ID_KEY, request_id()), *forwarded]
+    if request is None:
+        return Call(metadata, context.time_remaining)
+    generates = isinstance(request.message, generate_pb2.GenerateRequest)
+    key = affinity_key(request.message) if generates else None
+    return Call(metadata, context.time_remaining, _tokens(request), key)
 
 
 def _model_of(message: Any) -> str:

@@ -33,11 +33,13 @@ class Call:
         metadata: that goes along.
         remaining_s: gives the seconds until its deadline; None where it has none.
         tokens: what it counts for while an upstream has it.
+        key: of calls that are better answered by the same upstream; None for no matter.
     """
 
     metadata: Sequence[tuple[str, str | bytes]]
     remaining_s: Callable[[], float | None]
     tokens: int = 1
+    key: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ async def ask(route: Route, method: str, body: bytes, call: Call, config: RetryC
         UpstreamError: an upstream's own word.
         ModelUnavailableError: there is no upstream, or none that stays.
     """
-    attempts, loss = Attempts(route, config, call.tokens), None
+    attempts, loss = Attempts(route, config, call.tokens, call.key), None
     while True:
         try:
             with attempts.next() as upstream:
@@ -99,7 +101,7 @@ class StreamRelay:
         self._config = config
         self._outbox = Outbox()
         self._transcript = Transcript(request, config.kept_bytes)
-        self._attempts = Attempts(route, config, call.tokens)
+        self._attempts = Attempts(route, config, call.tokens, call.key)
         self._resuming = False
         self._give_up_at: float | None = None
         """Since the stream was lost and nothing new has come."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from services.guard.config import GuardKind
@@ -59,13 +59,18 @@ class Route:
         """Whether any upstream serves it."""
         return any(upstream.serving for upstream in self.upstreams)
 
-    def choose(self, tried: Collection[Upstream] = ()) -> Choice | None:
+    def choose(self, tried: Collection[Upstream] = (), tokens: int = 1, key: bytes | None = None) -> Choice | None:
         """Choose from the first pool that has an available upstream which was not tried.
 
-        Where there is none, one that is ejected is better than none at all.
+        Where there is none, one that is ejected is better than none at all. The rest is as for `Pool.choose`.
         """
-        choice = self._choose(lambda upstream: upstream.available, tried)
-        return choice or self._choose(lambda upstream: upstream.serving, tried)
+        for fit in (lambda upstream: upstream.available, lambda upstream: upstream.serving):
+            for number, pool in enumerate(self.pools):
+                upstream = pool.choose(fit, tried, tokens, key)
+                if upstream is not None:
+                    self._note(number, pool, tried)
+                    return Choice(pool, upstream)
+        return None
 
     def changed(self) -> None:
         """Wake who waits: an upstream serves, or no longer does."""
@@ -79,12 +84,7 @@ class Route:
         except asyncio.TimeoutError:
             return
 
-    def _choose(self, fit: Callable[[Upstream], bool], tried: Collection[Upstream]) -> Choice | None:
-        for number, pool in enumerate(self.pools):
-            upstream = pool.choose(fit, tried)
-            if upstream is not None:
-                if number != self._answering and not tried:
-                    _log.warning("model %s is answered by pool %s", self.name, pool.name)
-                    self._answering = number
-                return Choice(pool, upstream)
-        return None
+    def _note(self, number: int, pool: Pool, tried: Collection[Upstream]) -> None:
+        if number != self._answering and not tried:
+            _log.warning("model %s is answered by pool %s", self.name, pool.name)
+            self._answering = number

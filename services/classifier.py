@@ -11,8 +11,8 @@ from llama.guard import GuardError, GuardFrame
 from llama.tokenizer import Tokenizer
 from paddock.v1.classify_pb2 import ClassifyRequest, ClassifyResponse
 from services.checkpoint import read_json
-from services.config import GuardKind
 from services.errors import ConfigError
+from services.guard.config import GuardKind
 from services.llama_guard import LlamaGuard
 from services.sequence_classifier import SequenceClassifier
 

@@ -9,7 +9,7 @@ import importlib
 import ipaddress
 import pkgutil
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
@@ -23,7 +23,9 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 import backends
 from services.errors import ConfigError
-from services.guard.config import GuardConfig, GuardSubject, check_sizes
+from services.guard.config import GuardConfig, GuardKind, GuardSubject, check_sizes
+from services.routing import config as routing_config
+from services.routing.config import RoutedModelConfig, RoutingConfig
 from services.sampling import RANGES
 
 
@@ -34,14 +36,6 @@ class ChatLayout(Enum):
     meta = "meta"
     template = "template"
     none = "none"
-
-
-class GuardKind(Enum):
-    """What kind of guard a model is, which decides how Classify shows it a text and reads its answer."""
-
-    none = "none"
-    llama_guard = "llama_guard"
-    prompt_guard = "prompt_guard"
 
 
 @dataclass
@@ -147,6 +141,7 @@ class PaddockConfig:
     """All of it. `models` is filled by the files of conf/model/, one entry each."""
 
     models: dict[str, ModelConfig] = field(default_factory=dict)
+    routing: RoutingConfig = field(default_factory=RoutingConfig)
     server: ServerConfig = field(default_factory=ServerConfig)
     telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
 
@@ -198,17 +193,22 @@ def _backend_schema(module: Any) -> type[Any]:
 
 
 def _check(config: PaddockConfig) -> None:
-    if not config.models:
-        raise ConfigError("model: none is configured; name one, for instance model=paddock-tiny")
+    if not config.models and not config.routing.models:
+        raise ConfigError("model: none is configured or routed; name one, for instance model=paddock-tiny")
+    served: dict[str, ModelConfig | RoutedModelConfig] = {}
+    served.update((f"models.{key}", model) for key, model in config.models.items())
+    served.update((f"routing.models.{key}", model) for key, model in config.routing.models.items())
     names: dict[str, str] = {}
+    for where, named in served.items():
+        _check_names(where, named)
+        for name in (named.name, *named.aliases):
+            if name in names:
+                raise ConfigError(f"{where}.name: {name!r} is also {names[name]}'s; rename one")
+            names[name] = where
     for key, model in config.models.items():
         _check_model(f"models.{key}", model)
-        for name in (model.name, *model.aliases):
-            if name in names:
-                raise ConfigError(f"models.{key}.name: {name!r} is also models.{names[name]}'s; rename one")
-            names[name] = key
-    for key in config.models:
-        _check_guards(key, config.models, names)
+        _check_guards(f"models.{key}", model.guards, served, names)
+    routing_config.check(config.routing)
     for entry in fields(config.server):
         value = getattr(config.server, entry.name)
         most = _MOST_S if isinstance(value, float) else _MOST
@@ -219,10 +219,13 @@ def _check(config: PaddockConfig) -> None:
         raise ConfigError("telemetry.log_level: set it to DEBUG, INFO, WARNING or ERROR")
 
 
-def _check_model(key: str, model: ModelConfig) -> None:
+def _check_names(key: str, model: ModelConfig | RoutedModelConfig) -> None:
     for field_name, name in (("name", model.name), *(("aliases", alias) for alias in model.aliases)):
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/:-]{0,127}", name):
             raise ConfigError(f"{key}.{field_name}: {name!r} is no name; use letters, digits and . _ - / :")
+
+
+def _check_model(key: str, model: ModelConfig) -> None:
     if model.guard is not GuardKind.none and model.chat_layout is not ChatLayout.none:
         raise ConfigError(
             f"{key}.chat_layout: a guard is asked by Classify, in a frame of its own, and takes no chat; set it to none"
@@ -242,19 +245,26 @@ def _check_model(key: str, model: ModelConfig) -> None:
         raise ConfigError(f"{key}.backend._target_: {target or 'none'} is not one of Paddock's backends")
 
 
-def _check_guards(key: str, models: Mapping[str, ModelConfig], names: Mapping[str, str]) -> None:
-    """Check a model's guards; `names` gives the key of the model that goes by a name."""
+def _check_guards(
+    key: str,
+    guards: Sequence[GuardConfig],
+    served: Mapping[str, ModelConfig | RoutedModelConfig],
+    names: Mapping[str, str],
+) -> None:
+    """Check the guards of the model at a key; `names` gives the key of the model that goes by a name."""
     seen = set()
-    for number, guard in enumerate(models[key].guards):
-        where = f"models.{key}.guards[{number}]"
+    for number, guard in enumerate(guards):
+        where = f"{key}.guards[{number}]"
         if guard.model not in names:
-            raise ConfigError(f"{where}.model: {guard.model!r} is not served here; serve it too, with model=[...]")
+            raise ConfigError(
+                f"{where}.model: {guard.model!r} is not served here; serve it too, with model=[...], or route it"
+            )
         own_key = names[guard.model]
         if own_key == key:
             raise ConfigError(f"{where}.model: {guard.model!r} is the model itself; name another one")
-        kind = models[own_key].guard
+        kind = served[own_key].guard
         if kind is GuardKind.none:
-            raise ConfigError(f"{where}.model: {guard.model!r} is no guard; name one, or set models.{own_key}.guard")
+            raise ConfigError(f"{where}.model: {guard.model!r} is no guard; name one, or set {own_key}.guard")
         if guard.subject is GuardSubject.output and kind is not GuardKind.llama_guard:
             raise ConfigError(
                 f"{where}.subject: {guard.model!r} is a {kind.value}, which judges input only; set it to input"

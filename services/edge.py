@@ -15,6 +15,7 @@ import grpc.aio
 from google.protobuf.message import DecodeError
 
 from services.errors import DrainingError, InvalidArgumentError, OverloadedError, Violation
+from services.routing.error import UpstreamError
 from services.status import DETAILS_KEY, to_status
 
 REQUEST_ID_KEY = "x-request-id"
@@ -83,6 +84,8 @@ class Edge(grpc.aio.ServerInterceptor):
                 if self._draining and not told_while_draining:
                     raise DrainingError
                 return await self._count(behavior, _parsed(parse, request), context)
+            except UpstreamError as error:  # a status already, and told as it is
+                return await context.abort(error.code, error.message, error.trailing)
             except Exception as error:  # noqa: BLE001 - every error becomes a status
                 code, status = to_status(error, call_id)
                 if code is grpc.StatusCode.INTERNAL:

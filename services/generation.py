@@ -40,10 +40,16 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """What an output already has; `completion_tokens` is its count where that is all of it, else None."""
+    """What an output already has.
+
+    Attributes:
+        completion_tokens: its count, where this is all of it.
+        text_bytes: UTF-8 bytes of its text that were received; None for what the ids tell.
+    """
 
     token_ids: tuple[int, ...] = ()
     completion_tokens: int | None = None
+    text_bytes: int | None = None
 
     @property
     def finished(self) -> bool:
@@ -89,6 +95,11 @@ class Plan:
     def unfinished(self) -> int:
         """How many outputs there are to compute."""
         return self.n - sum(continuation.finished for continuation in self.continuations.values())
+
+    def repeated_bytes(self, index: int, told: str) -> int:
+        """How many bytes of text the client has of output `index` beside what its ids tell."""
+        received = self.continuations[index].text_bytes if index in self.continuations else None
+        return 0 if received is None else max(0, received - len(told.encode()))
 
     def call_id(self, index: int, number: int) -> str:
         """Name a call that output `index` makes: the same after an interruption, another in every other turn."""

@@ -25,18 +25,21 @@ from services import request as requests
 from services import response as responses
 from services.checks import Checks, check_ids, check_text
 from services.classification import classify
-from services.config import GuardKind, ServerConfig
+from services.config import ServerConfig
 from services.conversation import encode_chat
 from services.edge import request_id
 from services.errors import FeatureUnsupportedError, InvalidArgumentError, ModelUnavailableError, Violation
 from services.event import Event
 from services.generation import Generation, Plan
+from services.guard.config import GuardKind
 from services.guard.generation import GuardedGeneration
 from services.guard.guard import Guard
 from services.guard.watch import watch
 from services.model import Loaded, ServedModel, ServedModels
 from services.pacing import Pace
 from services.reader import Reader
+from services.routing.guard import routed_guard
+from services.routing.router import Router
 from services.status import RETRY_ELSEWHERE_S
 
 _INLINE_BYTES = 2 * 1024
@@ -68,8 +71,10 @@ class _Answer:
 class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
     """Serves models. Domain errors pass through; `services.edge` makes statuses of them."""
 
-    def __init__(self, models: ServedModels, config: ServerConfig) -> None:
+    def __init__(self, models: ServedModels, router: Router, config: ServerConfig) -> None:
+        """Take the models of this process, and those of others, which may be their guards."""
         self._models = models
+        self._router = router
         self._config = config
         self._pace = Pace(config.max_writes_per_s)
         self._tokens: dict[str, responses.TokenBytes] = {}
@@ -147,7 +152,8 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         try:
             async with aclosing(generation.run(self._budget_s(context))) as batches:
                 started = responses.started(plan, request_id(), model.name)
-                yield _Answer(plan, started, batches, responses.Writer(plan, self._token_bytes(model, loaded)))
+                writer = responses.Writer(plan, self._token_bytes(model, loaded), generation.delivered)
+                yield _Answer(plan, started, batches, writer)
         except UnavailableError as error:
             raise ModelUnavailableError(model.name, _GONE, RETRY_ELSEWHERE_S) from error
         except UnsupportedError as error:
@@ -181,7 +187,10 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         return self._tokens[model.name]
 
     def _guard(self, name: str) -> Guard:
-        """Give the guard that a served model is."""
+        """Give the guard that a served or routed model is."""
+        route = self._router.find(name)
+        if route is not None:
+            return routed_guard(route, self._router.config.retry)
         model = self._models.find(name)
         reads_chats = model.config.guard is GuardKind.llama_guard
         return Guard(model.name, reads_chats, lambda request: classify(request, self._models))

@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -23,24 +23,16 @@ from services import sampling
 from services.admission import Admission
 from services.checkpoint import in_daemon_thread, read_json, resolve
 from services.classifier import Classifier
-from services.config import ChatLayout, GuardKind, ModelConfig
-from services.errors import (
-    ConfigError,
-    InvalidArgumentError,
-    ModelNotFoundError,
-    ModelUnavailableError,
-    Violation,
-)
+from services.config import ChatLayout, ModelConfig
+from services.directory import Directory
+from services.errors import ConfigError, ModelUnavailableError
+from services.guard.config import GuardKind
 from services.template import chat_template, special_tokens
 
 _log = logging.getLogger(__name__)
 
 LOADING_RETRY_S = 5.0
 """Seconds after which a client may try again while a model loads."""
-
-
-MAX_NAME = 128
-"""Characters of a model's name at most."""
 
 
 class State(Enum):
@@ -104,6 +96,11 @@ class ServedModel:
     def loaded(self) -> Loaded | None:
         """What is known of it, once it is."""
         return self._loaded
+
+    @property
+    def is_guard(self) -> bool:
+        """Whether it is there to judge for others."""
+        return self.config.guard is not GuardKind.none
 
     @property
     def today(self) -> datetime.date:
@@ -224,31 +221,8 @@ class ServedModel:
         return backend
 
 
-class ServedModels:
-    """All models of a server, by name and alias."""
-
-    def __init__(self, models: Sequence[ServedModel]) -> None:
-        self.all = sorted(models, key=lambda model: model.name)
-        self._by_name = {name: model for model in self.all for name in (model.name, *model.aliases)}
-
-    def find(self, name: str) -> ServedModel:
-        """Find a model; without a name, the only one there is, or the only one that is no guard.
-
-        Raises:
-            ModelNotFoundError: there is none.
-            InvalidArgumentError: the name is missing and there are several models, or it is too long to be one.
-        """
-        if len(name) > MAX_NAME:
-            raise InvalidArgumentError([Violation("model", f"is longer than {MAX_NAME} characters")])
-        meant = self.all if len(self.all) == 1 else [m for m in self.all if m.config.guard is GuardKind.none]
-        if not name and len(meant) == 1:
-            return meant[0]
-        if not name:
-            served = ", ".join(model.name for model in self.all)
-            raise InvalidArgumentError([Violation("model", f"is missing, and several are served: {served[:MAX_NAME]}")])
-        if name not in self._by_name:
-            raise ModelNotFoundError(name, [model.name for model in self.all])
-        return self._by_name[name]
+class ServedModels(Directory[ServedModel]):
+    """All models that this process computes."""
 
 
 def _stop_token_ids(folder: Path, tokenizer: Tokenizer, layout: ChatLayout, guard: GuardKind) -> tuple[int, ...]:

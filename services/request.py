@@ -203,7 +203,9 @@ def _continuations(
         counted = f"{field}.finished.completion_tokens" if ended else f"{field}.token_ids"
         checks.require(count <= max_tokens, counted, f"{count} are more than max_tokens")
         continuations[index] = Continuation(
-            tuple(message.token_ids), message.finished.completion_tokens if message.HasField("finished") else None
+            tuple(message.token_ids),
+            message.finished.completion_tokens if ended else None,
+            message.text_bytes if message.HasField("text_bytes") else None,
         )
     return continuations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 
@@ -51,7 +51,8 @@ def messages(events: Sequence[generate_pb2.StreamEvent]) -> Iterator[generate_pb
             yield generate_pb2.GenerateStreamResponse(events=events[first:index])
             first, size = index, 0
         size += event.ByteSize()
-    yield generate_pb2.GenerateStreamResponse(events=events[first:])
+    if events[first:]:
+        yield generate_pb2.GenerateStreamResponse(events=events[first:])
 
 
 def started(plan: Plan, request_id: str, model: str) -> generate_pb2.Started:
@@ -104,7 +105,10 @@ class TokenBytes(dict[int, bytes]):
 class Writer:
     """Turns the events of one request into stream events."""
 
-    def __init__(self, plan: Plan, tokens: TokenBytes) -> None:
+    def __init__(self, plan: Plan, tokens: TokenBytes, delivered: Mapping[int, str] | None = None) -> None:
+        """Take the text that ids of continuations tell, by output: what the client has beside it is not sent again."""
+        told = (delivered or {}).items()
+        self._repeated = {index: size for index, text in told if (size := plan.repeated_bytes(index, text))}
         self._prompt = plan.prompt
         self._tokens_bytes = tokens
         self._tokenizer = tokens.tokenizer
@@ -133,18 +137,27 @@ class Writer:
         return written
 
     def _write_delta(self, event: Delta, written: list[generate_pb2.StreamEvent]) -> None:
+        text = self._new(event) if self._repeated else event.piece.text
+        if not text and not event.piece.token_ids:
+            return
         last = written[-1] if written else generate_pb2.StreamEvent()
         goes_on = last.WhichOneof("event") == "token_delta" and last.output_index == event.index
         if not goes_on or _is_full(last.token_delta.text, last.token_delta.tokens):
             last = generate_pb2.StreamEvent(output_index=event.index)
             written.append(last)
         delta = last.token_delta
-        delta.text += event.piece.text
+        delta.text += text
         if event.piece.logprobs:
             delta.tokens.extend(self._tokens(event.piece.token_ids, event.piece.logprobs))
         else:
             delta.MergeFromString(b"".join([self._tokens_bytes[token_id] for token_id in event.piece.token_ids]))
         delta.SetInParent()
+
+    def _new(self, event: Delta) -> str:
+        """Give what the client does not have of a text."""
+        raw, repeated = event.piece.text.encode(), self._repeated.get(event.index, 0)
+        self._repeated[event.index] = max(0, repeated - len(raw))
+        return raw[repeated:].decode(errors="ignore")
 
     def _write_call(self, event: CallDelta, written: list[generate_pb2.StreamEvent]) -> None:
         piece = event.piece

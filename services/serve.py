@@ -98,7 +98,8 @@ def _command() -> str:
 
 
 def _how_to_call(server: Server) -> str:
-    models = ", ".join(f"{model.name} ({model.backend_name})" for model in server.models.all)
+    computed = [f"{model.name} ({model.backend_name})" for model in server.models.all]
+    models = ", ".join([*computed, *(f"{route.name} (routed)" for route in server.router.routes)])
     talking = [model.name for model in server.models.all if model.loaded is not None and model.loaded.chat is not None]
     if not talking:
         return f"\nPaddock serves {models} on {server.address}\n\n  {_command()} models --address {server.address}\n"

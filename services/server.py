@@ -18,8 +18,12 @@ from services.errors import ConfigError
 from services.health import HealthServicer
 from services.inference import InferenceServicer
 from services.model import ServedModel, ServedModels, State
+from services.routing.gateway import Gateway
+from services.routing.router import Router
 
 _HEALTH_POLL_S = 0.5
+_HEARD_S = 5.0
+"""Seconds to wait for the first word of the workers that models are routed to."""
 _STOP_GRACE_S = 0.5
 """Seconds for calls that have ended to get their status out."""
 
@@ -34,16 +38,19 @@ class Server:
     Attributes:
         address: where it listens, once started.
         models: what it serves.
+        router: the models that it leaves to other processes.
     """
 
     def __init__(self, config: PaddockConfig) -> None:
         self._config = config.server
         self.models = ServedModels([ServedModel(key, model) for key, model in config.models.items()])
+        self.router = Router(config.routing, config.server.max_request_bytes, config.server.max_response_bytes)
         self.address = config.server.address
         self._edge = Edge(config.server.max_concurrent_rpcs)
         self._health = HealthServicer()
         self._grpc: grpc.aio.Server | None = None
         self._watcher: asyncio.Task[None] | None = None
+        self._draining = False
 
     async def start(self) -> None:
         """Bind and listen.
@@ -51,36 +58,44 @@ class Server:
         Raises:
             ConfigError: the address can't be bound.
         """
-        server = grpc.aio.server(
-            interceptors=[self._edge],
-            options=_options(self._config),
-        )
-        inference_pb2_grpc.add_InferenceServiceServicer_to_server(InferenceServicer(self.models, self._config), server)
+        self.router.start()
+        interceptors: list[grpc.aio.ServerInterceptor] = [self._edge]
+        if self.router.routes:
+            interceptors.append(Gateway(self.router, self.models, self._config.stall_s))
+        server = grpc.aio.server(interceptors=interceptors, options=_options(self._config))
+        servicer = InferenceServicer(self.models, self.router, self._config)
+        inference_pb2_grpc.add_InferenceServiceServicer_to_server(servicer, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         if self._config.reflection:
             service = inference_pb2.DESCRIPTOR.services_by_name["InferenceService"].full_name
             names = (service, "grpc.health.v1.Health", reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, server)
-        self.address = _bind(server, self._config.address)
+        try:
+            self.address = _bind(server, self._config.address)
+        except ConfigError:
+            await self.router.close()
+            raise
         self._report_health()
         await server.start()
         self._grpc = server
         self._watcher = asyncio.get_running_loop().create_task(self._watch_health())
 
     async def load(self) -> None:
-        """Load all models, one after the other.
+        """Load all models, one after the other, and hear of those that are routed.
 
         Raises:
             ConfigError, LoadError: one can't be loaded.
         """
         for model in self.models.all:
             await model.load()
+        await self.router.heard(_HEARD_S)
         self._report_health()
 
     async def stop(self) -> None:
         """NOT_SERVING, drain within `drain_s`, close the backends, close the server."""
         if self._grpc is None:
             return
+        self._draining = True
         for model in self.models.all:
             model.drain()
         if self._watcher is not None:
@@ -95,6 +110,7 @@ class Server:
         await asyncio.gather(*(self._close(model) for model in self.models.all))
         self._health.end()
         await self._grpc.stop(_STOP_GRACE_S)
+        await self.router.close()
         await _ended_calls()
         _log.info("stopped")
 
@@ -113,8 +129,9 @@ class Server:
 
     def _report_health(self) -> None:
         ready = {model.name: model.state is State.READY for model in self.models.all}
-        all_ready = all(ready.values())
-        self._health.set({**ready, "": all_ready, SERVICE: all_ready})
+        all_ready = all(ready.values()) and not self._draining
+        routed = {route.name: route.serving and not self._draining for route in self.router.routes}
+        self._health.set({**ready, **routed, "": all_ready, SERVICE: all_ready})
 
 
 async def _ended_calls() -> None:

@@ -12,6 +12,14 @@ from services.errors import ConfigError
 _LONGEST_S = 3600.0
 
 
+class GuardKind(Enum):
+    """What kind of guard a model is, which decides how Classify shows it a text and reads its answer."""
+
+    none = "none"
+    llama_guard = "llama_guard"
+    prompt_guard = "prompt_guard"
+
+
 class GuardSubject(Enum):
     """What a guard is shown."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -108,6 +108,11 @@ class GuardedGeneration:
             self.closing = loop.create_task(self._close(tasks))
             if not self._is_complete and not self._out_of_time:  # else nothing waits for the step in progress
                 await asyncio.shield(self.closing)
+
+    @property
+    def delivered(self) -> Mapping[int, str]:
+        """Text that the client already has, by the index of the resumed outputs."""
+        return self._generation.delivered
 
     @property
     def _is_complete(self) -> bool:

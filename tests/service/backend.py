@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 
 from backends.base import Backend
+from backends.errors import UnavailableError
 from backends.types import (
     Capabilities,
     Feature,
@@ -64,6 +66,40 @@ class ScriptedBackend(Backend):
                 yield delta
         finally:
             self.running -= 1
+
+
+class Breaking(ScriptedBackend):
+    """Has another backend compute, and loses requests at a token.
+
+    Attributes:
+        at_token: the position in the answer, continuation counted in.
+        losses: how many requests are still to be lost.
+    """
+
+    def __init__(self, real: Backend, at_token: int, losses: int = 1) -> None:
+        super().__init__(self._answer)
+        self._real = real
+        self.at_token = at_token
+        self.losses = losses
+
+    async def load(self) -> Capabilities:
+        capabilities = await self._real.load()
+        await super().load()
+        return capabilities
+
+    async def close(self) -> None:
+        await self._real.close()
+        await super().close()
+
+    async def _answer(self, wanted: GenerationRequest) -> AsyncGenerator[TokenDelta, None]:
+        written = len(wanted.continuation)
+        async with aclosing(self._real.generate(wanted)) as deltas:
+            async for delta in deltas:
+                if written >= self.at_token and self.losses:
+                    self.losses -= 1
+                    raise UnavailableError("lost on purpose")
+                written += len(delta.token_ids)
+                yield delta
 
 
 def end(request: GenerationRequest, *ids: int) -> TokenDelta:

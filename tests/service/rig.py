@@ -16,6 +16,7 @@ from backends.base import Backend
 from backends.simulator.config import SimulatorConfig
 from paddock.v1 import chat_pb2, generate_pb2, inference_pb2_grpc, model_pb2
 from services.config import ModelConfig, PaddockConfig, ServerConfig
+from services.routing.config import RoutingConfig
 from services.server import Server
 from tests.checkpoint import TEXT_IDS, VOCAB_SIZE
 from tests.service.answer import Stream
@@ -135,6 +136,7 @@ class Rig(Client):
 
     def __init__(self, server: Server) -> None:
         super().__init__(server.address)
+        self.address = server.address
         self.server = server
         self._others: list[Client] = []
 
@@ -166,11 +168,16 @@ class Rig(Client):
 
 @asynccontextmanager
 async def serving(
-    *models: ModelConfig, backend: Backend | None = None, load: bool = True, **server: Any
+    *models: ModelConfig,
+    backend: Backend | None = None,
+    load: bool = True,
+    routing: RoutingConfig | None = None,
+    **server: Any,
 ) -> AsyncIterator[Rig]:
     """Serve models on a free port. `backend` takes the place of the first model's; the rest configures the server."""
     config = ServerConfig(**{"address": "127.0.0.1:0", "drain_s": 1.0, "close_s": 5.0, **server})
-    rig_server = Server(PaddockConfig(models={model.name: model for model in models}, server=config))
+    named = {model.name: model for model in models}
+    rig_server = Server(PaddockConfig(models=named, routing=routing or RoutingConfig(), server=config))
     if backend is not None:
         rig_server.models.all[0]._make_backend = lambda folder: backend  # type: ignore[method-assign]
     await soon(rig_server.start())

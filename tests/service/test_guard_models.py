@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import grpc
 import pytest
@@ -16,6 +16,7 @@ from services.config import GuardKind
 from services.guard.config import GuardConfig, GuardMode, GuardSubject
 from tests.service.backend import ScriptedBackend, byte_id, end, text
 from tests.service.failure import failure
+from tests.service.gateway import pool, routed, routing
 from tests.service.judge import (
     ScoringBackend,
     answering,
@@ -80,26 +81,48 @@ def prompt_guard_folder(tmp_path_factory):
     return classifier_folder(tmp_path_factory.mktemp("prompt-guard"))
 
 
-@pytest.fixture
-def guarded(checkpoint, llama_guard_folder, prompt_guard_folder):
-    """Serve a model, `sim`, with a Llama Guard, `z-llama`, and a Prompt Guard, `z-prompt`, attached as a test says."""
+@pytest.fixture(params=["here", "elsewhere"])
+def guarded(request, checkpoint, llama_guard_folder, prompt_guard_folder):
+    """Serve a model, `sim`, with a Llama Guard, `z-llama`, and a Prompt Guard, `z-prompt`, attached as a test says.
+
+    The guards are served by the same server, or by one that calls are routed to.
+    """
 
     @asynccontextmanager
     async def serve(*guards, backend=None, llama=None, prompt=None, settings=None, **server):
         llama = llama or LlamaGuardBackend(llama_guard_folder)
         prompt = prompt or ScoringBackend(lambda window: probabilities(0.9, 0.08, 0.02))
-        models = (
-            model_config(checkpoint, guards=[attach(*guard) for guard in guards]),
+        model = model_config(checkpoint, guards=[attach(*guard) for guard in guards])
+        judges = (
             guard_config(llama_guard_folder, GuardKind.llama_guard, name="z-llama", **(settings or {})),
             guard_config(prompt_guard_folder, GuardKind.prompt_guard, name="z-prompt"),
         )
-        async with serving(*models, backend=backend or ScriptedBackend(text("ok.")), load=False, **server) as rig:
-            for model, made in zip(rig.server.models.all[1:], (llama, prompt), strict=True):
-                model._make_backend = lambda folder, made=made: made
-            await soon(rig.server.load())
+        backend = backend or ScriptedBackend(text("ok."))
+        async with AsyncExitStack() as stack:
+            if request.param == "here":
+                made = {"sim": backend, "z-llama": llama, "z-prompt": prompt}
+                rig = await stack.enter_async_context(_made(made, model, *judges, **server))
+            else:
+                there = await stack.enter_async_context(_made({"z-llama": llama, "z-prompt": prompt}, *judges))
+                routes = [
+                    routed(pool(there.address), name=judge.name, guard=judge.guard, aliases=judge.aliases)
+                    for judge in judges
+                ]
+                made, routes = {"sim": backend}, routing(*routes)
+                rig = await stack.enter_async_context(_made(made, model, routing=routes, **server))
             yield rig, llama, prompt
 
     return serve
+
+
+@asynccontextmanager
+async def _made(backends, *models, **server):
+    """Serve models with backends of the test's."""
+    async with serving(*models, load=False, **server) as rig:
+        for model in rig.server.models.all:
+            model._make_backend = lambda folder, made=backends[model.name]: made
+        await soon(rig.server.load())
+        yield rig
 
 
 def attach(model, subject, mode="enforce", **config):

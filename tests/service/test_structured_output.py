@@ -20,8 +20,9 @@ from backends.transformers import grammar
 from backends.transformers.config import TransformersConfig
 from paddock.v1 import chat_pb2, generate_pb2
 from tests import walk
-from tests.service.backend import ScriptedBackend, end
+from tests.service.backend import Breaking, ScriptedBackend, end
 from tests.service.failure import failure
+from tests.service.gateway import pool, routed, routing
 from tests.service.rig import chat, model_config, request, serving
 from tests.walk import TINY
 
@@ -87,6 +88,22 @@ async def test_an_interrupted_output_goes_on_in_form(real, kind):
     rest = (await real.generate(wanted)).outputs[0]
     assert [token.id for token in rest.tokens] == ids[len(ids) // 2 :]
     assert rest.finished.reason == whole.finished.reason
+
+
+async def test_a_lost_stream_goes_on_in_form(real, monkeypatch):
+    """Behind a gateway, whose only worker loses the request once and then can be asked again."""
+    wanted = request(response_format=FORMATS["json_schema"][0], temperature=1.0, seed=7, max_tokens=40)
+    undisturbed = await real.stream(wanted)
+    (model,) = real.server.models.all
+    breaking = Breaking(model.backend, at_token=20)
+    monkeypatch.setattr(model, "backend", breaking)
+    breaking.ready = True
+    async with serving(routing=routing(routed(pool(real.address)))) as gateway:
+        stream = await gateway.stream(wanted)
+
+    assert not breaking.losses
+    assert stream.outputs == undisturbed.outputs
+    assert stream.usage == undisturbed.usage
 
 
 async def test_a_continuation_out_of_form_is_refused(real):

@@ -149,6 +149,37 @@ async def test_a_stream_cut_at_any_message_is_resumed_there(rig, checkpoint, for
             assert rest.only.finished == whole.only.finished
 
 
+@pytest.mark.parametrize("form", CALLS)
+async def test_a_stream_cut_between_events_is_resumed_by_its_text_too(rig, checkpoint, form):
+    """Ids alone don't tell whether the text of calls that are void was sent."""
+    script = await script_of(rig, CALLS[form][0])
+    async with scripted(checkpoint, script) as server:
+        wanted = asked(seed=7, max_tokens=len(script) - 1)
+        whole = await server.stream(wanted)
+        events = [event for message in whole.messages for event in message.events]
+        for count in (len(events) - 3, len(events) - 2):
+            held = Stream(wanted)
+            held.add(generate_pb2.GenerateStreamResponse(events=events[:count]))
+            again = resume(wanted, held)
+            again.continuations[0].text_bytes = len(held.only.text.encode())
+            rest = await server.stream(again)
+            assert held.only.text + rest.only.text == whole.only.text
+            assert held.only.ids + rest.only.ids == whole.only.ids
+            assert rest.only.finished == whole.only.finished
+            assert rest.usage == whole.usage
+
+
+async def test_a_text_that_was_received_only_in_part_is_not_cut_in_a_character(rig, checkpoint):
+    answer = "Größe 🐎"
+    async with scripted(checkpoint, await script_of(rig, answer)) as server:
+        for received in range(len(answer.encode()) + 2):
+            again = asked(seed=7)
+            again.continuations.add(text_bytes=received)
+            text = (await server.stream(again)).only.text
+            assert answer.endswith(text)
+            assert len(text.encode()) <= max(0, len(answer.encode()) - received)
+
+
 def joined(before: list[chat_pb2.ToolCall], after: list[chat_pb2.ToolCall]) -> list[chat_pb2.ToolCall]:
     """Put what came of calls before and after a cut together."""
     none = chat_pb2.ToolCall()

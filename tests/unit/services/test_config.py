@@ -26,6 +26,7 @@ def test_every_group_is_tested_here():
     assert {path.name for path in CONF.iterdir() if path.is_dir() and not path.name.startswith("__")} <= {
         "model",
         "backend",
+        "routing",
         "server",
         "telemetry",
     }

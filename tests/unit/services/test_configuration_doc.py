@@ -10,6 +10,14 @@ from backends.simulator.config import SimulatorConfig
 from backends.transformers.config import TransformersConfig
 from services.config import ModelConfig, SamplingDefaults, ServerConfig, TelemetryConfig
 from services.guard.config import GuardConfig
+from services.routing.config import (
+    OutlierConfig,
+    PoolConfig,
+    RetryConfig,
+    RoutedModelConfig,
+    RoutingConfig,
+    UpstreamConfig,
+)
 
 DOC = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text(encoding="utf-8")
 SECTIONS = [
@@ -17,6 +25,12 @@ SECTIONS = [
     ("telemetry.", TelemetryConfig, ()),
     ("models.NAME.", ModelConfig, ("sampling", "guards", "backend")),
     ("models.NAME.guards[N].", GuardConfig, ()),
+    ("routing.", RoutingConfig, ("models", "outlier", "retry")),
+    ("routing.models.NAME.", RoutedModelConfig, ("pools",)),
+    ("routing.models.NAME.pools[N].", PoolConfig, ("upstreams",)),
+    ("routing.models.NAME.pools[N].upstreams[N].", UpstreamConfig, ()),
+    ("routing.outlier.", OutlierConfig, ()),
+    ("routing.retry.", RetryConfig, ()),
     ("models.NAME.sampling.", SamplingDefaults, ()),
     ("models.NAME.backend.", TransformersConfig, ("_target_",)),
     ("models.NAME.backend.", SimulatorConfig, ("_target_",)),

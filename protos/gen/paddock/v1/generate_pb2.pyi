@@ -129,14 +129,16 @@ class ResponseFormat(_message.Message):
     def __init__(self, json_object: _Optional[_Union[ResponseFormat.JsonObject, _Mapping]] = ..., json_schema: _Optional[str] = ..., regex: _Optional[str] = ..., ebnf: _Optional[str] = ..., choice: _Optional[_Union[ResponseFormat.Choice, _Mapping]] = ...) -> None: ...
 
 class Continuation(_message.Message):
-    __slots__ = ("output_index", "token_ids", "finished")
+    __slots__ = ("output_index", "token_ids", "finished", "text_bytes")
     OUTPUT_INDEX_FIELD_NUMBER: _ClassVar[int]
     TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
     FINISHED_FIELD_NUMBER: _ClassVar[int]
+    TEXT_BYTES_FIELD_NUMBER: _ClassVar[int]
     output_index: int
     token_ids: _containers.RepeatedScalarFieldContainer[int]
     finished: OutputFinished
-    def __init__(self, output_index: _Optional[int] = ..., token_ids: _Optional[_Iterable[int]] = ..., finished: _Optional[_Union[OutputFinished, _Mapping]] = ...) -> None: ...
+    text_bytes: int
+    def __init__(self, output_index: _Optional[int] = ..., token_ids: _Optional[_Iterable[int]] = ..., finished: _Optional[_Union[OutputFinished, _Mapping]] = ..., text_bytes: _Optional[int] = ...) -> None: ...
 
 class GenerateResponse(_message.Message):
     __slots__ = ("started", "outputs", "usage", "prompt_tokens", "guard_events")

@@ -1,0 +1,113 @@
+"""One call's way from upstream to upstream."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import grpc.aio
+
+from services.errors import ModelUnavailableError
+from services.routing.config import RetryConfig
+from services.routing.error import Trailing, UpstreamError, of_call
+from services.routing.route import Route
+from services.routing.upstream import Upstream
+from services.status import RETRY_ELSEWHERE_S
+
+POOL_KEY = "x-paddock-pool"
+ATTEMPTS_KEY = "x-paddock-attempts"
+
+_log = logging.getLogger(__name__)
+
+
+class Attempts:
+    """The upstreams that one call is given to, one after the other.
+
+    Attributes:
+        tried: those that failed, and are not to be chosen again.
+        count: how many were asked.
+    """
+
+    def __init__(self, route: Route, config: RetryConfig, tokens: int, key: bytes | None = None) -> None:
+        """Take what the call counts for while an upstream has it, and its affinity."""
+        self._route = route
+        self._config = config
+        self._tokens = tokens
+        self._key = key
+        self._pool = ""
+        self._losses = 0
+        self._reconnected = False
+        self.tried: list[Upstream] = []
+        self.count = 0
+        route.budget.called()
+
+    @property
+    def left(self) -> bool:
+        """Whether another upstream may be asked."""
+        return self._losses < self._config.max_attempts
+
+    @property
+    def metadata(self) -> Trailing:
+        """What the client is told of it."""
+        return ((POOL_KEY, self._pool), (ATTEMPTS_KEY, str(self.count)))
+
+    @contextmanager
+    def next(self) -> Iterator[Upstream | None]:
+        """Give the next upstream to ask; None where there is none.
+
+        Raises:
+            UpstreamError: what happened inside was an error of its call.
+        """
+        choice = self._route.choose(self.tried, self._tokens, self._key)
+        if choice is None:
+            yield None
+            return
+        self.count += 1
+        self._pool = choice.pool.name
+        upstream = choice.upstream
+        try:
+            with upstream.working(self._tokens):
+                yield upstream
+        except grpc.aio.AioRpcError as error:
+            self._failed(upstream, of_call(error))
+        except UpstreamError as error:
+            self._failed(upstream, error)
+        else:
+            upstream.report(None)
+
+    def _failed(self, upstream: Upstream, error: UpstreamError) -> None:
+        upstream.report(error)
+        self.tried.append(upstream)
+        if error.lost:
+            self._losses += 1
+            _log.info(
+                "a call to upstream %s of model %s is lost: %s, %s",
+                upstream.address,
+                self._route.name,
+                error.code.name,
+                error.message,
+            )
+        error.trailing = (*error.trailing, *self.metadata)
+        raise error
+
+    def may_retry(self, error: UpstreamError) -> bool:
+        """Tell whether a call that nothing has come of may be made again, and count it if so.
+
+        It is made elsewhere; where there is nobody else, once more over a new connection if the one that it had broke.
+        """
+        if not error.lost or not self.left:
+            return False
+        if self._route.choose(self.tried) is None:
+            if self._reconnected or error.status is not None or self._route.choose() is None:
+                return False
+            self._reconnected = True
+            self.tried.clear()
+        return self._route.budget.take()
+
+    def unavailable(self, error: UpstreamError | None = None) -> Exception:
+        """Give what the client is told when nothing more can be done."""
+        if error is not None and (error.status is not None or not error.lost):
+            return error
+        why = "not answered by any worker now" if error is None else "no longer answering"
+        return ModelUnavailableError(self._route.name, why, RETRY_ELSEWHERE_S)

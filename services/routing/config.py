@@ -1,0 +1,182 @@
+"""The configuration of routing: which models are served by which workers, and what is done when one is lost."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, fields
+
+from omegaconf import MISSING
+
+from services.errors import ConfigError
+from services.guard.config import GuardKind
+
+_LONGEST_S = 3600.0
+_MOST_WEIGHT = 1e6
+
+
+@dataclass
+class UpstreamConfig:
+    """A worker.
+
+    Attributes:
+        address: host:port, or unix:PATH.
+        weight: its share of the pool's calls, relative to the others'.
+    """
+
+    address: str = MISSING
+    weight: float = 1.0
+
+
+@dataclass
+class PoolConfig:
+    """Workers that are each as good as the other.
+
+    Attributes:
+        name: in logs and in the metadata of answers.
+        upstreams: the workers.
+        dns: host:port, each of whose addresses is a worker too, with weight 1.
+    """
+
+    name: str = MISSING
+    upstreams: list[UpstreamConfig] = field(default_factory=list)
+    dns: str | None = None
+
+
+@dataclass
+class RoutedModelConfig:
+    """A model that workers serve, under this very name.
+
+    Attributes:
+        name: what requests call it, and what the workers do.
+        aliases: other names, known here.
+        guard: what kind of guard it is, if it is to guard a model of this server.
+        pools: in order: one answers when none before it has a worker that can.
+    """
+
+    name: str = MISSING
+    aliases: list[str] = field(default_factory=list)
+    guard: GuardKind = GuardKind.none
+    pools: list[PoolConfig] = field(default_factory=list)
+
+
+@dataclass
+class OutlierConfig:
+    """When a worker that says it is well is nevertheless left alone for a while.
+
+    Attributes:
+        consecutive_failures: calls lost one after the other that eject it.
+        base_ejection_s: seconds of the first ejection; each further one takes twice as long.
+        max_ejection_s: seconds of an ejection at most, and without a failure until the next one is a first one again.
+        slow_start_s: seconds in which the weight of a worker that has come back grows from a tenth to all of it.
+    """
+
+    consecutive_failures: int = 5
+    base_ejection_s: float = 2.0
+    max_ejection_s: float = 60.0
+    slow_start_s: float = 10.0
+
+
+@dataclass
+class RetryConfig:
+    """What is done for a call whose worker is lost.
+
+    Attributes:
+        max_attempts: workers that one call may lose; with the last of them it fails.
+        budget_ratio: calls retried before their first message, as a part of all calls of the model.
+        budget_min_per_s: calls that may be retried each second however few there are.
+        resume_wait_s: seconds that a stream which has begun waits for a worker that can resume it.
+        kept_bytes: of a stream that are kept as they are; past it, what resuming needs is read from them.
+    """
+
+    max_attempts: int = 8
+    budget_ratio: float = 0.2
+    budget_min_per_s: float = 10.0
+    resume_wait_s: float = 10.0
+    kept_bytes: int = 2**18
+
+
+@dataclass
+class RoutingConfig:
+    """Models of other processes.
+
+    Attributes:
+        models: by any key; filled by the files of conf/routing/.
+        dns_refresh_s: seconds between two looks at the addresses of a host name.
+        keepalive_s: seconds between pings to a worker; workers take one each ten seconds at most.
+        keepalive_timeout_s: seconds to wait for the answer; a worker that hangs is lost after the two together.
+        outlier: when a worker is left alone.
+        retry: what is done for a call whose worker is lost.
+    """
+
+    models: dict[str, RoutedModelConfig] = field(default_factory=dict)
+    dns_refresh_s: float = 5.0
+    keepalive_s: float = 10.0
+    keepalive_timeout_s: float = 5.0
+    outlier: OutlierConfig = field(default_factory=OutlierConfig)
+    retry: RetryConfig = field(default_factory=RetryConfig)
+
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "dns_refresh_s": (0.1, _LONGEST_S),
+    "keepalive_s": (0.1, _LONGEST_S),
+    "keepalive_timeout_s": (0.1, _LONGEST_S),
+    "consecutive_failures": (1, 1000),
+    "base_ejection_s": (0, _LONGEST_S),
+    "max_ejection_s": (0, _LONGEST_S),
+    "slow_start_s": (0, _LONGEST_S),
+    "max_attempts": (1, 100),
+    "budget_ratio": (0, 1),
+    "budget_min_per_s": (0, 1e6),
+    "resume_wait_s": (0, _LONGEST_S),
+    "kept_bytes": (0, 2**30),
+}
+
+
+def check(config: RoutingConfig) -> None:
+    """Check all but the names of models, which are checked beside those of this server's own.
+
+    Raises:
+        ConfigError: something is wrong.
+    """
+    for key, model in config.models.items():
+        _check_pools(f"routing.models.{key}.pools", model)
+    for where, group in (("routing", config), ("routing.outlier", config.outlier), ("routing.retry", config.retry)):
+        for name in (entry.name for entry in fields(group) if entry.name in _RANGES):
+            value, (least, most) = getattr(group, name), _RANGES[name]
+            if not least <= value <= most:
+                raise ConfigError(f"{where}.{name}: {value:g} is not in [{least:g}, {most:g}]; give one that is")
+
+
+def _check_pools(where: str, model: RoutedModelConfig) -> None:
+    if not model.pools:
+        raise ConfigError(f"{where}: is empty; give a pool with at least one upstream")
+    names: set[str] = set()
+    addresses: set[str] = set()
+    for number, pool in enumerate(model.pools):
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", pool.name):
+            raise ConfigError(f"{where}[{number}].name: {pool.name!r} is no name; use letters, digits and . _ -")
+        if pool.name in names:
+            raise ConfigError(f"{where}[{number}].name: {pool.name!r} is there twice; rename one")
+        names.add(pool.name)
+        if not pool.upstreams and pool.dns is None:
+            raise ConfigError(f"{where}[{number}].upstreams: is empty; give at least one, with its address, or dns")
+        if pool.dns is not None and not _is_host_and_port(pool.dns):
+            raise ConfigError(f"{where}[{number}].dns: {pool.dns!r} is no host:port; give one such as workers:50051")
+        for place, upstream in enumerate(pool.upstreams):
+            key = f"{where}[{number}].upstreams[{place}]"
+            _check_upstream(key, upstream)
+            if upstream.address in addresses:
+                raise ConfigError(f"{key}.address: {upstream.address} is there twice; leave one out")
+            addresses.add(upstream.address)
+
+
+def _check_upstream(key: str, upstream: UpstreamConfig) -> None:
+    if not re.fullmatch(r"unix:\S+", upstream.address) and not _is_host_and_port(upstream.address):
+        raise ConfigError(f"{key}.address: {upstream.address!r} is no host:port; give one such as 10.0.0.7:50051")
+    if not 0 < upstream.weight <= _MOST_WEIGHT:
+        raise ConfigError(f"{key}.weight: {upstream.weight:g} is not above 0 and at most {_MOST_WEIGHT:g}; give one")
+
+
+def _is_host_and_port(address: str) -> bool:
+    match = re.fullmatch(r"[^/:\s]+:(\d{1,5})|\[[0-9A-Fa-f:.%]+\]:(\d{1,5})", address)
+    return match is not None and 0 < int(match[1] or match[2]) < 2**16

@@ -1,0 +1,185 @@
+"""Where each call goes: what is routed is relayed, as raw bytes; all else is handled by this process."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import grpc
+import grpc.aio
+from google.protobuf.message import Message
+
+from paddock.v1 import generate_pb2, model_pb2, tokenize_pb2
+from services.directory import Directory
+from services.edge import REQUEST_ID_KEY, SERVICE, request_id
+from services.errors import InvalidArgumentError, ServiceError, Violation
+from services.model import ServedModel
+from services.reader import Reader
+from services.routing.affinity import affinity_key
+from services.routing.relay import Call, StreamRelay, ask
+from services.routing.route import Route
+from services.routing.router import Router
+
+_FORWARDED = ("traceparent", "tracestate")
+"""Metadata of the client's that workers are told, beside the request id."""
+
+_DESCRIBE_S = 5.0
+"""Seconds for a worker to describe its model."""
+
+_UNKNOWN_TOKENS = 256
+"""What an output counts for that says nothing of its length."""
+_BYTES_PER_TOKEN = 4
+_MOST_TOKENS = 2**17
+_MOST_OUTPUTS = 16
+
+Context = grpc.aio.ServicerContext[Any, Any]
+_Behavior = Callable[[Any, Any], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A request as it came, and as it reads."""
+
+    body: bytes
+    message: Any
+
+
+class Gateway(grpc.aio.ServerInterceptor):
+    """Stands between the edge and the servicer of the models that this process computes."""
+
+    def __init__(self, router: Router, models: Directory[ServedModel], stall_s: float) -> None:
+        """Take what is routed, what is computed here, and the seconds that a reader may leave a message unread."""
+        self._router = router
+        self._directory: Directory[ServedModel | Route] = Directory([*router.routes, *models.all])
+        self._stall_s = stall_s
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """Wrap the handler of a call."""
+        handler = await continuation(handler_call_details)
+        service, _, method = handler_call_details.method.lstrip("/").partition("/")
+        if handler is None or service != SERVICE:
+            return handler
+        make, local = (
+            (grpc.unary_stream_rpc_method_handler, handler.unary_stream)
+            if handler.response_streaming
+            else (grpc.unary_unary_rpc_method_handler, handler.unary_unary)
+        )
+        parse = handler.request_deserializer
+        return make(
+            self._dispatch(method, local),
+            request_deserializer=lambda body: _Request(body, parse(body)),
+            response_serializer=lambda answer: answer if isinstance(answer, bytes) else answer.SerializeToString(),
+        )
+
+    def _dispatch(self, method: str, local: _Behavior) -> _Behavior:
+        """Handle a method: here, or where the request's model is."""
+
+        async def handle(request: _Request, context: Context) -> Any:
+            if method == "ListModels":
+                return await self._list_models(await local(request.message, context), context)
+            model = self._directory.find(_model_of(request.message))
+            if isinstance(model, ServedModel):
+                return await local(request.message, context)
+            if method == "GetModel":
+                described = await self._describe(model, _call(context))
+                return model_pb2.GetModelResponse(model=described)
+            if method == "GenerateStream":
+                return await self._stream(model, request, context)
+            self._check_inner_model(request.message, model)
+            body = request.body + _suffix(request.message, model)
+            reply = await ask(model, method, body, _call(context, request), self._router.config.retry)
+            context.set_trailing_metadata(reply.trailing)
+            return reply.body
+
+        return handle
+
+    def _check_inner_model(self, message: Any, route: Route) -> None:
+        inner = message.generate.model if isinstance(message, tokenize_pb2.TokenizeRequest) else ""
+        if inner and self._directory.find(inner) is not route:
+            raise InvalidArgumentError([Violation("generate.model", "is not the outer model")])
+
+    async def _stream(self, route: Route, request: _Request, context: Context) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("handlers run in tasks")
+        body = request.body + _suffix(request.message, route)
+        call = _call(context, request)
+        relay = StreamRelay(route, request.message, body, call, self._router.config.retry)
+        await relay.run(Reader(context, self._stall_s, task).write)
+        context.set_trailing_metadata(relay.trailing)
+
+    async def _list_models(
+        self, listed: model_pb2.ListModelsResponse, context: Context
+    ) -> model_pb2.ListModelsResponse:
+        call = _call(context)
+        described = await asyncio.gather(*(self._describe(route, call) for route in self._router.routes))
+        models = sorted((*listed.models, *described), key=lambda model: model.name)
+        return model_pb2.ListModelsResponse(models=models, server_version=listed.server_version)
+
+    async def _describe(self, route: Route, call: Call) -> model_pb2.Model:
+        """Describe a model as one of its workers does; without a word of theirs, as one that is not there yet."""
+
+        def remaining_s() -> float:
+            return min(call.remaining_s() or _DESCRIBE_S, _DESCRIBE_S)
+
+        body = model_pb2.GetModelRequest(model=route.name).SerializeToString()
+        try:
+            reply = await ask(
+                route, "GetModel", body, replace(call, remaining_s=remaining_s), self._router.config.retry
+            )
+            model = model_pb2.GetModelResponse.FromString(reply.body).model
+        except ServiceError:
+            model = model_pb2.Model(state=model_pb2.MODEL_STATE_LOADING)
+        model.name = route.name
+        model.aliases[:] = route.aliases
+        return model
+
+
+def _call(context: Context, request: _Request | None = None) -> Call:
+    given = context.invocation_metadata() or ()
+    forwarded = [(str(key), value) for key, value in given if key in _FORWARDED]
+    metadata = [(REQUEST_ID_KEY, request_id()), *forwarded]
+    if request is None:
+        return Call(metadata, context.time_remaining)
+    generates = isinstance(request.message, generate_pb2.GenerateRequest)
+    key = affinity_key(request.message) if generates else None
+    return Call(metadata, context.time_remaining, _tokens(request), key)
+
+
+def _model_of(message: Any) -> str:
+    """Give the model that a request names."""
+    if isinstance(message, tokenize_pb2.TokenizeRequest):
+        return message.model or message.generate.model
+    return str(message.model)
+
+
+def _suffix(message: Any, route: Route) -> bytes:
+    """Give what a request lacks: behind it, fields that occur once take the place of its own, or join them.
+
+    That is the model's name as its workers know it, and a seed, without which a lost stream could not be resumed.
+    """
+    if isinstance(message, generate_pb2.GenerateRequest):
+        more: Message = generate_pb2.GenerateRequest(model=route.name)
+        if not message.sampling.HasField("seed"):
+            more = generate_pb2.GenerateRequest(model=route.name, sampling={"seed": secrets.randbits(64)})
+    elif isinstance(message, tokenize_pb2.TokenizeRequest) and message.HasField("generate"):
+        more = tokenize_pb2.TokenizeRequest(model=route.name, generate={"model": route.name})
+    else:
+        more = type(message)(model=route.name)
+    return more.SerializeToString()
+
+
+def _tokens(request: _Request) -> int:
+    """Estimate what a request costs a worker, in tokens."""
+    read, message = len(request.body) // _BYTES_PER_TOKEN, request.message
+    if not isinstance(message, generate_pb2.GenerateRequest):
+        return read + 1
+    written = message.max_tokens if message.HasField("max_tokens") else _UNKNOWN_TOKENS
+    return read + min(written, _MOST_TOKENS) * min(max(message.n, 1), _MOST_OUTPUTS)

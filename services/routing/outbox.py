@@ -1,0 +1,60 @@
+"""What has come from an upstream and not yet left for the client: bounded, and joined when it leaves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+_FULL_BYTES = 2**20
+"""What may wait. Past it nothing more is read, and HTTP/2's flow control holds up the worker."""
+
+_MESSAGE_BYTES = 2**20
+"""A message that has reached it gets nothing more: clients accept 4 MiB by default, and workers write up to 2 MiB."""
+
+
+class Outbox:
+    """Messages that concatenation doesn't spoil, such as GenerateStreamResponse, from one task to another."""
+
+    def __init__(self) -> None:
+        self._messages: deque[bytes] = deque()
+        self._size = 0
+        self._closed = False
+        self._news = asyncio.Event()
+        self._room = asyncio.Event()
+
+    @property
+    def full(self) -> bool:
+        """Whether no more is to be put in before there is room."""
+        return self._size >= _FULL_BYTES
+
+    def put(self, message: bytes) -> None:
+        """Add a message; it is taken without any delay."""
+        self._messages.append(message)
+        self._size += len(message)
+        self._news.set()
+
+    def close(self) -> None:
+        """Say that nothing more will come."""
+        self._closed = True
+        self._news.set()
+
+    async def room(self) -> None:
+        """Wait until it is no longer full."""
+        while self.full:
+            self._room.clear()
+            await self._room.wait()
+
+    async def take(self) -> bytes:
+        """Wait for messages and give all that there are, as one; empty when nothing more will come."""
+        while not self._messages:
+            if self._closed:
+                return b""
+            self._news.clear()
+            await self._news.wait()
+        taken, size = [], 0
+        while self._messages and size < _MESSAGE_BYTES:
+            taken.append(self._messages.popleft())
+            size += len(taken[-1])
+        self._size -= size
+        self._room.set()
+        return taken[0] if len(taken) == 1 else b"".join(taken)

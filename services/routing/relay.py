@@ -1,0 +1,205 @@
+"""Calls to upstreams, as raw bytes: retried elsewhere while nothing has come of them, resumed once something has."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import grpc.aio
+
+from paddock.v1 import generate_pb2
+from services.routing.attempt import Attempts
+from services.routing.config import RetryConfig
+from services.routing.error import Trailing, UpstreamError, trailing
+from services.routing.outbox import Outbox
+from services.routing.route import Route
+from services.routing.transcript import Transcript
+from services.routing.upstream import Upstream
+
+_SERVICE = "/paddock.v1.InferenceService/"
+_STREAM = f"{_SERVICE}GenerateStream"
+_INLINE_BYTES = 2**15
+"""More of a stream than this is read in a thread: it takes more than a millisecond."""
+_LOOK_S = 0.25
+"""How often a stream that waits for an upstream looks whether one may be tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a client's call is, beside its request.
+
+    Attributes:
+        metadata: that goes along.
+        remaining_s: gives the seconds until its deadline; None where it has none.
+        tokens: what it counts for while an upstream has it.
+        key: of calls that are better answered by the same upstream; None for no matter.
+    """
+
+    metadata: Sequence[tuple[str, str | bytes]]
+    remaining_s: Callable[[], float | None]
+    tokens: int = 1
+    key: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An upstream's answer in one message, and the metadata that came with it."""
+
+    body: bytes
+    trailing: Trailing
+
+
+async def ask(route: Route, method: str, body: bytes, call: Call, config: RetryConfig) -> Reply:
+    """Make a unary call. It has no side effect, so whatever loses it, it is made again elsewhere.
+
+    Args:
+        method: its name within the service.
+        body: the request.
+
+    Raises:
+        UpstreamError: an upstream's own word.
+        ModelUnavailableError: there is no upstream, or none that stays.
+    """
+    attempts, loss = Attempts(route, config, call.tokens, call.key), None
+    while True:
+        try:
+            with attempts.next() as upstream:
+                if upstream is None:
+                    raise attempts.unavailable(loss)
+                return await _ask(upstream, method, body, call, attempts)
+        except UpstreamError as error:
+            if not attempts.may_retry(error):
+                raise attempts.unavailable(error) from None
+            loss = error
+
+
+async def _ask(upstream: Upstream, method: str, body: bytes, call: Call, attempts: Attempts) -> Reply:
+    unary: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = upstream.channel.unary_unary(f"{_SERVICE}{method}")
+    made = unary(body, timeout=call.remaining_s(), metadata=call.metadata)
+    try:
+        answer = await made
+        return Reply(answer, (*trailing(await made.trailing_metadata()), *attempts.metadata))
+    finally:
+        made.cancel()
+
+
+class StreamRelay:
+    """One GenerateStream, from however many upstreams it takes.
+
+    Attributes:
+        trailing: the metadata that came with its end.
+    """
+
+    def __init__(
+        self, route: Route, request: generate_pb2.GenerateRequest, body: bytes, call: Call, config: RetryConfig
+    ) -> None:
+        """Take the request, also as the bytes that are sent first."""
+        self._route = route
+        self._body = body
+        self._call = call
+        self._config = config
+        self._outbox = Outbox()
+        self._transcript = Transcript(request, config.kept_bytes)
+        self._attempts = Attempts(route, config, call.tokens, call.key)
+        self._resuming = False
+        self._give_up_at: float | None = None
+        """Since the stream was lost and nothing new has come."""
+        self.trailing: Trailing = ()
+
+    async def run(self, write: Callable[[bytes], Awaitable[None]]) -> None:
+        """Relay all of it. Cancelling cancels the upstream's call.
+
+        Args:
+            write: takes what has come since its last call, as one message.
+
+        Raises:
+            UpstreamError: an upstream's own word.
+            ModelUnavailableError: there is no upstream, or none that stays.
+        """
+        reading = asyncio.get_running_loop().create_task(self._read())
+        try:
+            while message := await self._outbox.take():
+                await write(message)
+            await reading
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    async def _read(self) -> None:
+        try:
+            await self._read_from_upstreams()
+        finally:
+            self._outbox.close()
+
+    async def _read_from_upstreams(self) -> None:
+        loss: UpstreamError | None = None
+        while not self._transcript.complete:
+            try:
+                with self._attempts.next() as upstream:
+                    if upstream is not None:
+                        self.trailing = await self._read_from(upstream)
+                        return
+            except UpstreamError as error:
+                await self._digest()
+                self.trailing = self._attempts.metadata
+                if not self._transcript.complete:
+                    loss = self._after(error, loss)
+            else:
+                await self._wait_for_upstream(loss)
+
+    async def _read_from(self, upstream: Upstream) -> Trailing:
+        transcript, outbox = self._transcript, self._outbox
+        self._resuming = transcript.begun
+        body = await asyncio.to_thread(transcript.request) if self._resuming else self._body
+        stream: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = upstream.channel.unary_stream(_STREAM)
+        made = stream(body, timeout=self._call.remaining_s(), metadata=self._call.metadata)
+        try:
+            while isinstance(message := await made.read(), bytes):
+                if self._resuming:
+                    message = transcript.rest(message)
+                    if not message:
+                        continue
+                self._give_up_at = None
+                transcript.add(message)
+                outbox.put(message)
+                if outbox.full:
+                    await outbox.room()
+                if transcript.overfull:
+                    await self._digest()
+            return (*trailing(await made.trailing_metadata()), *self._attempts.metadata)
+        finally:
+            made.cancel()
+
+    def _after(self, error: UpstreamError, loss: UpstreamError | None) -> UpstreamError:
+        """Say what was lost, where the call may go elsewhere."""
+        if not self._transcript.begun:
+            if self._attempts.may_retry(error):
+                return error
+            raise self._attempts.unavailable(error) from None
+        if not error.lost and not (self._resuming and error.resumable):
+            raise error
+        loss = error if error.lost or loss is None else loss
+        if not self._attempts.left:
+            raise self._attempts.unavailable(loss) from None
+        if self._give_up_at is None:
+            self._give_up_at = _now() + self._config.resume_wait_s
+        return loss
+
+    async def _wait_for_upstream(self, loss: UpstreamError | None) -> None:
+        """Let a stream that has begun wait until there may be an upstream again."""
+        left_s = 0.0 if self._give_up_at is None else self._give_up_at - _now()
+        if left_s <= 0:
+            raise self._attempts.unavailable(loss)
+        self._attempts.tried.clear()
+        await self._route.news(min(left_s, _LOOK_S))
+
+    async def _digest(self) -> None:
+        if self._transcript.kept > _INLINE_BYTES:
+            await asyncio.to_thread(self._transcript.read)
+        else:
+            self._transcript.read()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,90 @@
+"""A model that upstreams serve: its pools, in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from services.guard.config import GuardKind
+from services.routing.budget import RetryBudget
+from services.routing.pool import Pool
+from services.routing.upstream import Upstream
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Who is to answer a call."""
+
+    pool: Pool
+    upstream: Upstream
+
+
+class Route:
+    """One routed model.
+
+    Attributes:
+        name: what requests call it, and upstreams do.
+        aliases: other names, known here.
+        guard: what kind of guard it is.
+        pools: in order.
+        budget: of its retries.
+    """
+
+    def __init__(self, name: str, aliases: Sequence[str], guard: GuardKind, budget: RetryBudget) -> None:
+        self.name = name
+        self.aliases = tuple(aliases)
+        self.guard = guard
+        self.pools: Sequence[Pool] = ()
+        self.budget = budget
+        self._answering = 0
+        """Which pool was chosen last."""
+        self._changed = asyncio.Event()
+
+    @property
+    def is_guard(self) -> bool:
+        """Whether it is there to judge for others."""
+        return self.guard is not GuardKind.none
+
+    @property
+    def upstreams(self) -> list[Upstream]:
+        """All of them."""
+        return [upstream for pool in self.pools for upstream in pool.upstreams]
+
+    @property
+    def serving(self) -> bool:
+        """Whether any upstream serves it."""
+        return any(upstream.serving for upstream in self.upstreams)
+
+    def choose(self, tried: Collection[Upstream] = (), tokens: int = 1, key: bytes | None = None) -> Choice | None:
+        """Choose from the first pool that has an available upstream which was not tried.
+
+        Where there is none, one that is ejected is better than none at all. The rest is as for `Pool.choose`.
+        """
+        for fit in (lambda upstream: upstream.available, lambda upstream: upstream.serving):
+            for number, pool in enumerate(self.pools):
+                upstream = pool.choose(fit, tried, tokens, key)
+                if upstream is not None:
+                    self._note(number, pool, tried)
+                    return Choice(pool, upstream)
+        return None
+
+    def changed(self) -> None:
+        """Wake who waits: an upstream serves, or no longer does."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def news(self, seconds: float) -> None:
+        """Wait until an upstream serves or no longer does, but no longer than so many seconds."""
+        try:
+            await asyncio.wait_for(self._changed.wait(), seconds)
+        except asyncio.TimeoutError:
+            return
+
+    def _note(self, number: int, pool: Pool, tried: Collection[Upstream]) -> None:
+        if number != self._answering and not tried:
+            _log.warning("model %s is answered by pool %s", self.name, pool.name)
+            self._answering = number

@@ -1,0 +1,125 @@
+"""A worker as the gateway sees it: for one model, whether it is well, and how much it has to do."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from services.routing.config import UpstreamConfig
+from services.routing.error import UpstreamError
+from services.routing.outlier import OutlierDetector
+
+_Status = health_pb2.HealthCheckResponse.ServingStatus
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_FIRST_BACKOFF_S = 0.1
+_LAST_BACKOFF_S = 5.0
+_STEADY_S = 1.0
+"""After which a watch that breaks is begun anew before it is believed that the worker is gone."""
+
+_log = logging.getLogger(__name__)
+
+
+class Upstream:
+    """One worker, as far as one model goes.
+
+    Attributes:
+        address: where it is.
+        weight: its share of calls, relative to the others of its pool.
+        channel: the connection to it, which other models of the same worker share.
+        serving: it says that it serves the model.
+        work: what it has been given and has not ended, in tokens as they are estimated.
+        heard: set once it is known whether it serves.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        config: UpstreamConfig,
+        channel: grpc.aio.Channel,
+        outlier: OutlierDetector,
+        on_change: Callable[[], None],
+    ) -> None:
+        """Take whom to tell when `serving` changes."""
+        self.address = config.address
+        self.weight = config.weight
+        self.channel = channel
+        self.serving = False
+        self.work = 0
+        self.heard = asyncio.Event()
+        self._model = model
+        self._outlier = outlier
+        self._on_change = on_change
+        self._said = ""
+        self._backoff_s = _FIRST_BACKOFF_S
+
+    @property
+    def available(self) -> bool:
+        """Whether it is to be given calls now."""
+        return self.serving and not self._outlier.ejected
+
+    @property
+    def effective_weight(self) -> float:
+        """Its weight, less while it has just come back."""
+        return self.weight * self._outlier.share
+
+    @property
+    def load(self) -> float:
+        """What it has to do, by its weight."""
+        return self.work / self.effective_weight
+
+    @contextmanager
+    def working(self, tokens: int) -> Iterator[None]:
+        """Count a call in while it lasts."""
+        self.work += tokens
+        try:
+            yield
+        finally:
+            self.work -= tokens
+
+    def report(self, error: UpstreamError | None) -> None:
+        """Take how a call ended: an error that isn't a loss is an answer."""
+        if error is None or not error.lost:
+            self._outlier.succeeded()
+        elif (seconds := self._outlier.failed()) is not None:
+            _log.warning("upstream %s of model %s is ejected for %g s", self.address, self._model, seconds)
+
+    async def watch(self) -> None:
+        """Follow what it says of its health, by the standard protocol, until cancelled."""
+        now = asyncio.get_running_loop().time
+        request = health_pb2.HealthCheckRequest(service=self._model)
+        stub: Any = health_pb2_grpc.HealthStub(self.channel)  # the types of its stubs leave Watch out
+        while True:
+            since = None
+            try:
+                async for answer in stub.Watch(request):
+                    since = since or now()
+                    self._backoff_s = _FIRST_BACKOFF_S
+                    self._hear(answer.status == _SERVING, _Status.Name(answer.status))
+                self._hear(False, "it is stopping")
+            except grpc.aio.AioRpcError as error:
+                if since is not None and now() - since > _STEADY_S:
+                    continue  # connections have an end, too: it is another one that fails, if it does, which tells
+                self._hear(error.code() is grpc.StatusCode.UNIMPLEMENTED, f"{error.code().name}, {error.details()}")
+            await asyncio.sleep(self._backoff_s * random.uniform(0.5, 1.0))
+            self._backoff_s = min(2 * self._backoff_s, _LAST_BACKOFF_S)
+
+    def _hear(self, serving: bool, said: str) -> None:
+        """Take what it says, or what is said in its stead."""
+        if said != self._said:
+            what = "serves" if serving else "doesn't serve"
+            _log.info("upstream %s %s model %s: %s", self.address, what, self._model, said)
+            self._said = said
+        if serving != self.serving:
+            if serving:
+                self._outlier.came_back()
+            self.serving = serving
+            self._on_change()
+        self.heard.set()

@@ -1,0 +1,31 @@
+"""Stand-ins for what routing is made of."""
+
+from __future__ import annotations
+
+from services.routing.config import OutlierConfig, UpstreamConfig
+from services.routing.outlier import OutlierDetector
+from services.routing.upstream import Upstream
+
+
+class Clock:
+    """Time that passes when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pass_(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+
+
+def upstream(
+    address: str = "a:1", *, weight: float = 1.0, clock: Clock | None = None, serving: bool = True, **outlier: object
+) -> Upstream:
+    """Make an upstream that nothing is connected to."""
+    detector = OutlierDetector(OutlierConfig(**{"slow_start_s": 0.0, **outlier}), clock or Clock())
+    made = Upstream("m", UpstreamConfig(address, weight), None, detector, lambda: None)  # type: ignore[arg-type]
+    made.serving = serving
+    return made

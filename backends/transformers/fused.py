@@ -1,8 +1,9 @@
 """Llama's decoder layers in fewer, larger operations: float32 on CPU, inference only.
 
 The stock layer costs about 30 operators, many of which take longer to start than to run at a few tokens. Here the three
-projections of the attention are one product, the rotation is one complex product, and SiLU, gate and residuals are the
-last step of oneDNN's products. A token's result depends on its own request alone, bit for bit (see `linear.py`).
+projections of the attention are one product, the rotation is one complex product, SiLU, gate and residuals are the last
+step of oneDNN's products, and the norms' weights are part of the weights they go into. A token's result depends on its
+own request alone, bit for bit (see `linear.py`).
 """
 
 from __future__ import annotations
@@ -53,21 +54,21 @@ class FusedLayer(nn.Module):
         self.head_dim: int = attention.head_dim
         self.heads = attention.q_proj.out_features // self.head_dim
         self.kv_heads = attention.k_proj.out_features // self.head_dim
-        self.norms = tuple(
-            (norm.weight.detach(), float(norm.variance_epsilon))
-            for norm in (layer.input_layernorm, layer.post_attention_layernorm)
-        )
+        self.epsilon = torch.tensor([layer.input_layernorm.variance_epsilon])
+        before, between = layer.input_layernorm.weight, layer.post_attention_layernorm.weight
         projections = [
             _interleaved(attention.q_proj, self.head_dim),
             _interleaved(attention.k_proj, self.head_dim),
             (attention.v_proj.weight, attention.v_proj.bias),
         ]
         biases = [bias for _, bias in projections if bias is not None]
-        self.qkv = PackedLinear(torch.cat([weight for weight, _ in projections]), torch.cat(biases) if biases else None)
-        self.output, self.gate, self.up, self.down = (
-            PackedLinear(linear.weight, linear.bias)
-            for linear in (attention.o_proj, mlp.gate_proj, mlp.up_proj, mlp.down_proj)
+        weights = torch.cat([weight for weight, _ in projections])
+        self.qkv = PackedLinear(weights * before, torch.cat(biases) if biases else None)
+        self.output = PackedLinear(attention.o_proj.weight, attention.o_proj.bias)
+        self.gate, self.up = (
+            PackedLinear(linear.weight * between, linear.bias) for linear in (mlp.gate_proj, mlp.up_proj)
         )
+        self.down = PackedLinear(mlp.down_proj.weight, mlp.down_proj.bias)
 
     def forward(
         self, hidden_states: Tensor, *, position_embeddings: Tensor, paddock_step: StepLayout, **_: Any
@@ -80,19 +81,20 @@ class FusedLayer(nn.Module):
             paddock_step: which token belongs to whom.
         """
         tokens = hidden_states[0]
-        mixed = self.qkv(self._norm(tokens, 0)).view(-1, self.heads + 2 * self.kv_heads, self.head_dim)
+        mixed = self.qkv(self._normalized(tokens)).view(-1, self.heads + 2 * self.kv_heads, self.head_dim)
         rotating = self.heads + self.kv_heads
         pairs = torch.view_as_complex(mixed[:, :rotating].unflatten(-1, (-1, 2)))
         rotated = torch.view_as_real(pairs * position_embeddings).flatten(-2)
         query, key, value = rotated[:, : self.heads], rotated[:, self.heads :], mixed[:, rotating:]
         attended = attend(paddock_step, self.layer_index, query, key, value, self.scaling)
         tokens = self.output.plus(attended.flatten(-2), tokens)
-        normed = self._norm(tokens, 1)
+        normed = self._normalized(tokens)
         return self.down.plus(self.up.times(normed, self.gate.silu(normed)), tokens)[None]
 
-    def _norm(self, x: Tensor, which: int) -> Tensor:
-        weight, epsilon = self.norms[which]
-        return nn.functional.rms_norm(x, weight.shape, weight, epsilon)
+    def _normalized(self, x: Tensor) -> Tensor:
+        """Divide by the root mean square; what the stock norm multiplies by is in the weights that follow."""
+        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        return x * torch.addcmul(self.epsilon, length, length, value=1 / x.shape[-1]).rsqrt_()
 
 
 class FusedRotary(nn.Module):

@@ -18,6 +18,7 @@ from backends.types import (
     FinishReason,
     GenerationRequest,
     Sampling,
+    Seeding,
     TokenDelta,
     TokenLogprob,
 )
@@ -100,6 +101,12 @@ class Rig:
         lacking = [feature.value for feature in features if feature not in self.capabilities.features]
         if lacking:
             pytest.skip(f"this backend lacks {', '.join(lacking)}")
+
+    def needs_seeding(self, least: Seeding) -> None:
+        """Skip the test where the backend's draws depend on more than it takes."""
+        order = list(Seeding)
+        if order.index(self.capabilities.seeding) < order.index(least):
+            pytest.skip(f"this backend's draws depend on more than the {least.value}")
 
     async def complete(self, wanted: GenerationRequest) -> Answer:
         """Take an answer in whole, checking it on the way."""

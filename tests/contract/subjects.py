@@ -8,16 +8,20 @@ it follows grammars, ids spell what `checkpoint.pieces` says.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from backends.base import Backend
 from backends.simulator.backend import SimulatorBackend
 from backends.simulator.config import Fault
+from backends.tensorrt_llm.config import Sampler
 from backends.types import Feature
 from tests.contract import checkpoint
+from tests.tensorrt_llm import fake
 
 VOCAB_SIZE = 512
 CONTEXT_LENGTH = 2048
@@ -35,6 +39,7 @@ class Subject:
         build_poor: a generator without some features, where there is such a thing.
         build_classifier: a sequence classifier, where the backend can be one.
         needs: packages without which its tests are skipped.
+        within: what its tests run in.
     """
 
     name: str
@@ -43,6 +48,7 @@ class Subject:
     build_poor: Callable[[Path], Backend] | None = None
     build_classifier: Callable[[Path], Backend] | None = None
     needs: tuple[str, ...] = ()
+    within: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
 
     def missing(self) -> list[str]:
         """Return the packages that it needs and that aren't installed."""
@@ -79,4 +85,43 @@ TRANSFORMERS = Subject(
     needs=("torch", "transformers", "safetensors", "xgrammar", "backends.transformers"),
 )
 
-SUBJECTS = [SIMULATOR, TRANSFORMERS]
+
+def _tensorrt_llm(folder: Path, **settings: object) -> Backend:
+    from backends.tensorrt_llm.backend import TensorrtLlmBackend
+
+    return TensorrtLlmBackend(checkpoint=str(folder), max_concurrency=SLOTS, **settings)
+
+
+def _checkpoint(folder: Path) -> Path:
+    return fake.checkpoint_folder(folder / "checkpoint", VOCAB_SIZE, CONTEXT_LENGTH)
+
+
+def _engine(folder: Path) -> str:
+    return str(fake.engine_folder(folder / "engine", VOCAB_SIZE, CONTEXT_LENGTH))
+
+
+TENSORRT_LLM = Subject(
+    name="tensorrt_llm",
+    build=lambda folder: _tensorrt_llm(_checkpoint(folder)),
+    build_broken=lambda folder: _tensorrt_llm(folder / "absent"),
+    build_poor=lambda folder: _tensorrt_llm(_checkpoint(folder), sampler=Sampler.torch),
+    needs=("torch", "transformers", "xgrammar"),
+    within=fake.installed,
+)
+
+TENSORRT_LLM_LOGPROBS = Subject(
+    name="tensorrt_llm-torch-sampler",
+    build=lambda folder: _tensorrt_llm(_checkpoint(folder), sampler=Sampler.torch),
+    build_broken=lambda folder: _tensorrt_llm(folder / "absent"),
+    within=fake.installed,
+)
+
+TENSORRT_LLM_ENGINE = Subject(
+    name="tensorrt_llm-compiled",
+    build=lambda folder: _tensorrt_llm(_checkpoint(folder), engine=_engine(folder)),
+    build_broken=lambda folder: _tensorrt_llm(_checkpoint(folder), engine=str(folder / "absent")),
+    needs=("torch", "transformers", "xgrammar"),
+    within=fake.installed,
+)
+
+SUBJECTS = [SIMULATOR, TRANSFORMERS, TENSORRT_LLM, TENSORRT_LLM_LOGPROBS, TENSORRT_LLM_ENGINE]

@@ -157,7 +157,8 @@ class LLM:
                 raise TypeError(f"generate_async() got an unexpected keyword argument {key!r}")
         if self._shut or not self.engine.alive:
             raise RuntimeError("LLM is shutting down")
-        self.calls.append({"inputs": inputs, "sampling_params": sampling_params, **named})
+        call = {"inputs": inputs, "sampling_params": sampling_params, **named}
+        self.calls.append(call)
         prompt = self._prompt(inputs)
         params = self._prepared(sampling_params)
         chunked = self.arguments["enable_chunked_prefill"]
@@ -166,7 +167,7 @@ class LLM:
         if len(prompt) >= self.engine.max_seq_len:
             raise RequestError(f"prompt length ({len(prompt)}) exceeds max_seq_len")
         stops = [params.stop] if isinstance(params.stop, str) else params.stop or []
-        result = RequestOutput(self, next(self._ids), prompt, params)
+        call["output"] = result = RequestOutput(self, next(self._ids), prompt, params)
         matcher = None
         if params.guided_decoding is not None:
             try:

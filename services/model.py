@@ -88,9 +88,12 @@ class ServedModel:
     @property
     def state(self) -> State:
         """What it is doing; a backend that is no longer well makes it FAILED."""
-        if self._state is State.READY and self.backend is not None and not self.backend.health().ready:
-            return State.FAILED
-        return self._state
+        return State.FAILED if self.has_died else self._state
+
+    @property
+    def has_died(self) -> bool:
+        """Whether its backend, once loaded, is no longer well: a dead one never is again."""
+        return self._state is State.READY and self.backend is not None and not self.backend.health().ready
 
     @property
     def loaded(self) -> Loaded | None:

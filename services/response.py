@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 
-from backends.types import Feature, Sampling, TokenLogprob, Usage
+from backends.types import Feature, Sampling, Seeding, TokenLogprob, Usage
 from llama.chat import EncodedPrompt
 from llama.tokenizer import Tokenizer
 from paddock.v1 import generate_pb2, guard_pb2, model_pb2, tokenize_pb2
@@ -287,6 +287,7 @@ def _support(loaded: Loaded) -> model_pb2.Support:
         supports_builtin_tools=builtins,
         supports_tool_choice=(tools or builtins) and Feature.GRAMMAR in loaded.capabilities.features,
         supports_classify=loaded.classifier is not None,
+        supports_seed=generates and loaded.capabilities.seeding is not Seeding.NONE,
         **features,
     )
 

@@ -210,6 +210,8 @@ class Capabilities:
         seeding: what the draws of sampled answers depend on.
         resumes_grammar: whether a request may have both a continuation and a grammar; else it is refused as
             `Feature.CONTINUATION` is.
+        backend: which one computes, where the configuration left it open; else empty.
+        choice_reason: why that one; clients may read it.
     """
 
     context_length: int
@@ -224,6 +226,8 @@ class Capabilities:
     dtype: str = "float32"
     seeding: Seeding = Seeding.POSITION
     resumes_grammar: bool = True
+    backend: str = ""
+    choice_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ class ServedModel:
         aliases: other names.
         config: as configured.
         backend: what computes; exists after `load` has begun.
-        backend_name: such as `transformers`.
+        backend_name: such as `transformers`; `auto` until it is chosen.
     """
 
     def __init__(self, key: str, config: ModelConfig) -> None:
@@ -160,6 +160,7 @@ class ServedModel:
         except BaseException:
             self._state = State.FAILED
             raise
+        self.backend_name = capabilities.backend or self.backend_name
         self._state = State.READY
         _log.info("model %s is ready after %.1f s", self.name, time.monotonic() - started)
 

@@ -262,6 +262,8 @@ def model(served: ServedModel) -> model_pb2.Model:
     message.stop_token_ids.extend(loaded.stop_token_ids)
     message.backend.device = capabilities.device
     message.backend.dtype = capabilities.dtype
+    if capabilities.choice_reason:
+        message.backend.choice_reason = capabilities.choice_reason
     message.support.CopyFrom(_support(loaded))
     message.support.supports_guards = loaded.capabilities.generates and bool(served.config.guards)
     message.limits.max_concurrency = capabilities.max_concurrency

@@ -11,8 +11,9 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from typing import Any
 
-from backends.errors import LoadError
+from backends.errors import UnfitError
 from backends.tensorrt_llm.config import Sampler, TensorrtLlmConfig
+from backends.tensorrt_llm.machine import check_machine
 from backends.tensorrt_llm.model import Model, read_model
 from backends.types import Feature, GenerationRequest, Seeding
 
@@ -31,12 +32,12 @@ def installed_version() -> str:
     """Tell which TensorRT-LLM is installed.
 
     Raises:
-        LoadError: none, or it can't be imported here.
+        UnfitError: none, or it can't be imported here.
     """
     try:
         import tensorrt_llm
     except Exception as error:  # its import fails in many ways without its GPU libraries
-        raise LoadError(
+        raise UnfitError(
             f"tensorrt_llm can't be imported ({type(error).__name__}): run in the image of docs/tensorrt-llm.md, "
             "or serve the model with the transformers backend"
         ) from error
@@ -62,10 +63,11 @@ class Flow(ABC):
         """Read the model and construct the vendor's LLM. Takes seconds to many minutes.
 
         Raises:
-            LoadError: the model is refused.
+            LoadError: the model, or the machine, is refused.
             Exception: whatever the vendor's constructor raises.
         """
         self.model = read_model(self._config, installed_version())
+        check_machine(self._config, self.model)
         self._llm = self._construct()
 
     @abstractmethod

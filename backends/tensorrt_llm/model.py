@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backends.errors import LoadError
+from backends.errors import LoadError, UnfitError
 from backends.tensorrt_llm.config import TensorrtLlmConfig
 
 SERIES = "1.2."
 """The releases that this backend is written for."""
+_ARCHITECTURE = "LlamaForCausalLM"
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,11 @@ def read_model(config: TensorrtLlmConfig, version: str) -> Model:
         version: of the TensorRT-LLM that is installed.
 
     Raises:
+        UnfitError: the release is another, or the model is none that this backend serves.
         LoadError: something is missing or doesn't fit, with the remedy.
     """
     if not version.startswith(SERIES):
-        raise LoadError(
+        raise UnfitError(
             f"tensorrt_llm {version} is installed, and this backend is written for {SERIES}x: "
             "install tensorrt-llm 1.2.1, or serve the model with the transformers backend"
         )
@@ -55,6 +57,11 @@ def read_model(config: TensorrtLlmConfig, version: str) -> Model:
     if "auto_map" in shape:
         raise LoadError(
             f"{folder} wants code of its own run (`auto_map`), which is refused: use a checkpoint without it"
+        )
+    architectures = shape.get("architectures") or [None]
+    if architectures[0] != _ARCHITECTURE:
+        raise UnfitError(
+            f"the model is a {architectures[0]}, and this backend serves {_ARCHITECTURE}: use the transformers backend"
         )
     longest = int(_number(shape, "max_position_embeddings", folder / "config.json"))
     dtype = _weights_dtype(folder, shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,8 +24,8 @@ from backends.types import (
     TokenLogprob,
 )
 
-PATIENCE_S = 30.0
-"""The longest wait for anything. Nothing should take a tenth of it."""
+PATIENCE_S = float(os.environ.get("PADDOCK_TEST_PATIENCE_S", "30"))
+"""The longest wait for anything. Nothing should take a tenth of it, but the load of a real model."""
 
 T = TypeVar("T")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -125,3 +126,26 @@ TENSORRT_LLM_ENGINE = Subject(
 )
 
 SUBJECTS = [SIMULATOR, TRANSFORMERS, TENSORRT_LLM, TENSORRT_LLM_LOGPROBS, TENSORRT_LLM_ENGINE]
+
+
+def _real(name: str, folder: Path, **settings: object) -> Subject:
+    """The vendor's own package over real weights; small caches, since some tests load a second one beside the first."""
+    small = {"context_length": CONTEXT_LENGTH, "kv_cache": {"memory_fraction": 0.15}, "response_formats": False}
+    graphs = {"cuda_graph": {"enabled": False}}
+    return Subject(
+        name=name,
+        build=lambda _: _tensorrt_llm(folder, **{**small, **graphs, **settings}),
+        build_broken=lambda absent: _tensorrt_llm(absent / "absent"),
+        needs=("tensorrt_llm",),
+    )
+
+
+REAL = os.environ.get("PADDOCK_TEST_TENSORRT_LLM")
+"""A checkpoint's folder: test TensorRT-LLM itself, and nothing else (`make test-tensorrt-llm`)."""
+if REAL:
+    SUBJECTS = [
+        _real("tensorrt_llm", Path(REAL)),
+        _real("tensorrt_llm-torch-sampler", Path(REAL), sampler=Sampler.torch),
+    ]
+    if engine := os.environ.get("PADDOCK_TEST_TENSORRT_LLM_ENGINE"):
+        SUBJECTS.append(_real("tensorrt_llm-compiled", Path(REAL), engine=engine))

@@ -16,7 +16,9 @@ from collections.abc import Iterator
 from copy import deepcopy
 from enum import Enum
 from pathlib import Path
+from unittest import mock
 
+from backends.tensorrt_llm.machine import Gpu
 from tests.contract import checkpoint
 from tests.tensorrt_llm.engine import Engine, Sequence
 from tests.tensorrt_llm.result import RequestError, RequestOutput, Response, deliver
@@ -24,6 +26,7 @@ from tests.tensorrt_llm.result import RequestError, RequestOutput, Response, del
 API = json.loads(Path(__file__).with_name("api.json").read_text(encoding="utf-8"))
 RECORDED, SUPPLEMENT = API["recorded"], API["supplement"]
 REQUIRED = "required"
+H100 = Gpu((9, 0), 80 * 10**9)
 BOS, BOS_TEXT = 301, "<|begin|>"
 CALLS = frozenset(RECORDED["LLM.generate_async"])
 
@@ -272,7 +275,8 @@ def checkpoint_folder(folder: Path, vocab_size: int, context_length: int) -> Pat
     if not folder.exists():
         folder.mkdir(parents=True)
         shape = {"vocab_size": vocab_size, "max_position_embeddings": context_length, "torch_dtype": "bfloat16"}
-        _write(folder / "config.json", {**shape, "model_type": "llama", "eos_token_id": [checkpoint.STOP]})
+        kind = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "eos_token_id": [checkpoint.STOP]}
+        _write(folder / "config.json", {**shape, **kind})
         _write(folder / "tokenizer.json", checkpoint.tokenizer())
         _write(folder / "tokenizer_config.json", {"eos_token": "<|end|>"})
     return folder
@@ -323,9 +327,14 @@ class _Matcher:
         self._matcher.accept_token(token_id)
 
 
+def machine_of(gpus):
+    """Let the backend see such GPUs."""
+    return mock.patch("backends.tensorrt_llm.machine.gpus", return_value=list(gpus))
+
+
 @contextlib.contextmanager
-def installed(version=API["version"]) -> Iterator[type[LLM]]:
-    """Let `import tensorrt_llm` find the fake."""
+def installed(version=API["version"], gpus=(H100,) * 8) -> Iterator[type[LLM]]:
+    """Let `import tensorrt_llm` find the fake, on a machine with such GPUs."""
     made = {**CONFIGS, "GuidedDecodingParams": GuidedDecodingParams, "SamplingParams": SamplingParams}
     made |= {"KvCacheConfig": KvCacheConfig, "CudaGraphConfig": CudaGraphConfig, "RequestError": RequestError}
     made |= {"CapacitySchedulerPolicy": CapacitySchedulerPolicy}
@@ -342,7 +351,8 @@ def installed(version=API["version"]) -> Iterator[type[LLM]]:
     LLM.made = []
     sys.modules.update(modules)
     try:
-        yield LLM
+        with machine_of(gpus):
+            yield LLM
     finally:
         for name in modules:
             del sys.modules[name]

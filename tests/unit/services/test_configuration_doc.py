@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from backends.auto.config import AutoConfig
 from backends.simulator.config import SimulatorConfig
 from backends.tensorrt_llm import config as tensorrt_llm
 from backends.transformers.config import TransformersConfig
@@ -39,6 +40,7 @@ SECTIONS = [
     ("routing.retry.", RetryConfig, ()),
     ("models.NAME.sampling.", SamplingDefaults, ()),
     ("models.NAME.backend.", TransformersConfig, ("_target_",)),
+    ("models.NAME.backend.", AutoConfig, ("_target_", "_recursive_")),
     ("models.NAME.backend.", SimulatorConfig, ("_target_",)),
     ("models.NAME.backend.", tensorrt_llm.TensorrtLlmConfig, ("_target_", *TENSORRT_LLM_GROUPS)),
     *((f"models.NAME.backend.{name}.", group, ()) for name, group in TENSORRT_LLM_GROUPS.items()),

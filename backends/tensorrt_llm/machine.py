@@ -1,0 +1,84 @@
+"""Whether this machine's GPUs can hold and compute a model; the engine itself would fail late and darkly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from backends.errors import UnfitError
+from backends.tensorrt_llm.config import TensorrtLlmConfig
+from backends.tensorrt_llm.model import Model
+
+_OLDEST = (8, 0)
+"""Ampere (TensorRT-LLM's support matrix)."""
+_OLDEST_FP8 = (8, 9)
+"""Ada and Hopper: the first with FP8 tensor cores."""
+_SHARE = 0.9
+"""Of the free memory that weights may take: keys, values and activations need the rest."""
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU of this machine.
+
+    Attributes:
+        capability: compute capability, such as (9, 0) for an H100.
+        free_bytes: memory that nobody uses now.
+    """
+
+    capability: tuple[int, int]
+    free_bytes: int
+
+
+def gpus() -> list[Gpu]:
+    """Look at this machine's GPUs; none where PyTorch finds none."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return []
+    found = []
+    for index in range(torch.cuda.device_count()):
+        major, minor = torch.cuda.get_device_capability(index)
+        found.append(Gpu((major, minor), int(torch.cuda.mem_get_info(index)[0])))
+    return found
+
+
+def check_machine(config: TensorrtLlmConfig, model: Model) -> None:
+    """Accept the machine, or say what it lacks.
+
+    Raises:
+        UnfitError: too few GPUs, too old ones, or too little memory.
+    """
+    parallel = config.parallel
+    total = parallel.tensor * parallel.pipeline
+    wanted = min(total, parallel.gpus_per_node or total)
+    found = gpus()
+    if len(found) < wanted:
+        raise UnfitError(
+            f"TensorRT-LLM needs {wanted} GPUs here, and there are {len(found)}: "
+            "set parallel.tensor and parallel.pipeline to what there is"
+        )
+    fp8 = "fp8" in (model.dtype, config.kv_cache.dtype)
+    oldest, what = (_OLDEST_FP8, "FP8") if fp8 else (_OLDEST, "TensorRT-LLM")
+    used = found[:wanted]
+    for gpu in used:
+        if gpu.capability < oldest:
+            raise UnfitError(
+                f"{what} needs GPUs of compute capability {oldest[0]}.{oldest[1]} or newer, and one here has "
+                f"{gpu.capability[0]}.{gpu.capability[1]}: use another GPU or another precision"
+            )
+    weights = _weight_bytes(config, model) / total
+    least = min(gpu.free_bytes for gpu in used)
+    if weights > _SHARE * least:
+        raise UnfitError(
+            f"the weights take {weights / 1e9:.1f} GB of each GPU, and {least / 1e9:.1f} GB are free: "
+            "free it, use more GPUs (parallel.tensor), or an FP8 checkpoint"
+        )
+
+
+def _weight_bytes(config: TensorrtLlmConfig, model: Model) -> int:
+    if config.engine is not None:
+        files = Path(config.engine).glob("rank*.engine")
+    else:
+        files = model.folder.glob("*.safetensors")
+    return sum(path.stat().st_size for path in files)

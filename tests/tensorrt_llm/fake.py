@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from copy import deepcopy
 from enum import Enum
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from backends.tensorrt_llm.machine import Gpu
@@ -107,10 +108,12 @@ class LLM:
         arguments: as given, with defaults.
         calls: of `generate_async`, by argument.
         engine: the thread; its knobs are for tests.
+        make_engine: what makes it.
     """
 
     made: list[LLM]
     step_s = 0.001
+    make_engine: Any = Engine
     _extra: dict[str, object]
     _sampler: str | None = None
 
@@ -135,7 +138,7 @@ class LLM:
             assert self._eos is not None, "guided decoding needs the tokenizer"
             assert (Path(self.arguments["tokenizer"] or model) / "tokenizer.json").is_file()
             self._compiler = _compiler(shape["vocab_size"])
-        self.engine = Engine(
+        self.engine = self.make_engine(
             vocab_size=shape["vocab_size"],
             max_batch_size=self.arguments["max_batch_size"] or 2048,
             max_seq_len=self.arguments["max_seq_len"] or shape["max_position_embeddings"],
@@ -348,7 +351,8 @@ def installed(version=API["version"], gpus=(H100,) * 8) -> Iterator[type[LLM]]:
     modules["tensorrt_llm._tensorrt_engine"] = types.ModuleType("tensorrt_llm._tensorrt_engine")
     modules["tensorrt_llm"].LLM = TorchLLM  # type: ignore[attr-defined]
     modules["tensorrt_llm._tensorrt_engine"].LLM = EngineLLM  # type: ignore[attr-defined]
-    LLM.made = []
+    before = {name: sys.modules[name] for name in modules if name in sys.modules}
+    made_before, LLM.made = getattr(LLM, "made", []), []
     sys.modules.update(modules)
     try:
         with machine_of(gpus):
@@ -356,5 +360,7 @@ def installed(version=API["version"], gpus=(H100,) * 8) -> Iterator[type[LLM]]:
     finally:
         for name in modules:
             del sys.modules[name]
+        sys.modules.update(before)
         for llm in LLM.made:
             llm.engine.stop()
+        LLM.made = made_before

@@ -1,8 +1,8 @@
 """What our side of TensorRT-LLM costs per token, with a stand-in engine that emits at a set rate and computes nothing.
 
 The engine's thread makes one token for each stream a step, as fast as the rate asks, and hands over `stream_interval`
-of them at once. What is measured is the process's CPU time per token, less that of the engine's thread. Two consumers: the
-backend alone (the deltas of `generate` are taken and dropped), and a whole server, with clients in another process.
+of them at once. What is measured is the process's CPU time per token, less that of the engine's thread. Two consumers:
+the backend alone (the deltas of `generate` are taken and dropped), and a whole server, with clients in another process.
 
     python -m benchmarks.tensorrt_llm [--streams 256] [--rate 28000] [--intervals 1 8] [--seconds 5] [--repeats 3]
 """

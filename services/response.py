@@ -273,6 +273,8 @@ def model(served: ServedModel) -> model_pb2.Model:
         health = served.backend.health()
         message.load.running = health.running
         message.load.waiting = health.waiting
+        if health.cache_usage is not None:
+            message.load.cache_usage = health.cache_usage
     message.defaults.CopyFrom(_defaults(served, loaded))
     return message
 

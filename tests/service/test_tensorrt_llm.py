@@ -33,6 +33,11 @@ def tensorrt_llm(**settings):
     return TensorrtLlmConfig(max_concurrency=8, **settings)
 
 
+async def failure_of(task):
+    """Wait for a cancelled call; its failure, if it has another."""
+    return [e for e in await asyncio.gather(task, return_exceptions=True) if not isinstance(e, asyncio.CancelledError)]
+
+
 async def test_what_it_can_do_and_what_it_answers(folder):
     async with serving(model_config(folder, tensorrt_llm(response_formats=False))) as rig:
         model = await rig.model()
@@ -43,6 +48,18 @@ async def test_what_it_can_do_and_what_it_answers(folder):
         first, again = [await rig.generate(request(temperature=1.0, seed=3)) for _ in range(2)]
         assert first.outputs[0].text == again.outputs[0].text
         await rig.stream(request())
+
+
+async def test_how_full_its_cache_is_is_told(folder):
+    async with serving(model_config(folder, tensorrt_llm())) as rig:
+        running = asyncio.ensure_future(rig.stream(request(max_tokens=400)))
+
+        async def told():
+            return 0 < (await rig.model()).load.cache_usage <= 1
+
+        await until(told)
+        running.cancel()
+        assert not (await failure_of(running))
 
 
 async def test_a_seed_is_refused_where_it_means_nothing(folder):

@@ -137,9 +137,11 @@ class Limits(_message.Message):
     def __init__(self, max_concurrency: _Optional[int] = ..., max_queue: _Optional[int] = ..., max_logprobs: _Optional[int] = ...) -> None: ...
 
 class Load(_message.Message):
-    __slots__ = ("running", "waiting")
+    __slots__ = ("running", "waiting", "cache_usage")
     RUNNING_FIELD_NUMBER: _ClassVar[int]
     WAITING_FIELD_NUMBER: _ClassVar[int]
+    CACHE_USAGE_FIELD_NUMBER: _ClassVar[int]
     running: int
     waiting: int
-    def __init__(self, running: _Optional[int] = ..., waiting: _Optional[int] = ...) -> None: ...
+    cache_usage: float
+    def __init__(self, running: _Optional[int] = ..., waiting: _Optional[int] = ..., cache_usage: _Optional[float] = ...) -> None: ...

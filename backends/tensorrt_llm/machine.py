@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from backends.errors import UnfitError
+from backends.errors import LoadError, UnfitError
 from backends.tensorrt_llm.config import TensorrtLlmConfig
-from backends.tensorrt_llm.model import Model
+from backends.tensorrt_llm.model import MANIFEST, Model, read_json
 
 _OLDEST = (8, 0)
 """Ampere (TensorRT-LLM's support matrix)."""
@@ -48,6 +48,7 @@ def check_machine(config: TensorrtLlmConfig, model: Model) -> None:
 
     Raises:
         UnfitError: too few GPUs, too old ones, or too little memory.
+        LoadError: the engine was compiled for another GPU.
     """
     parallel = config.parallel
     total = parallel.tensor * parallel.pipeline
@@ -61,6 +62,7 @@ def check_machine(config: TensorrtLlmConfig, model: Model) -> None:
     fp8 = "fp8" in (model.dtype, config.kv_cache.dtype)
     oldest, what = (_OLDEST_FP8, "FP8") if fp8 else (_OLDEST, "TensorRT-LLM")
     used = found[:wanted]
+    _check_manifest(config, used)
     for gpu in used:
         if gpu.capability < oldest:
             raise UnfitError(
@@ -74,6 +76,21 @@ def check_machine(config: TensorrtLlmConfig, model: Model) -> None:
             f"the weights take {weights / 1e9:.1f} GB of each GPU, and {least / 1e9:.1f} GB are free: "
             "free it, use more GPUs (parallel.tensor), or an FP8 checkpoint"
         )
+
+
+def _check_manifest(config: TensorrtLlmConfig, used: list[Gpu]) -> None:
+    """Compare with the GPU that an engine of `paddock build` was compiled on; TensorRT tells it late and darkly."""
+    path = Path(config.engine or "") / MANIFEST
+    if config.engine is None or not path.is_file():
+        return
+    manifest = read_json(path, "build the engine again")
+    capability = manifest.get("compute_capability")
+    for gpu in used:
+        if capability is not None and tuple(capability) != gpu.capability:
+            raise LoadError(
+                f"engine {config.engine} was compiled for compute capability {capability[0]}.{capability[1]}, and a "
+                f"GPU here has {gpu.capability[0]}.{gpu.capability[1]}: build it here, with `{manifest.get('command')}`"
+            )
 
 
 def _weight_bytes(config: TensorrtLlmConfig, model: Model) -> int:

@@ -13,6 +13,8 @@ from backends.tensorrt_llm.config import TensorrtLlmConfig
 SERIES = "1.2."
 """The releases that this backend is written for."""
 _ARCHITECTURE = "LlamaForCausalLM"
+MANIFEST = "paddock.json"
+"""What `paddock build` leaves in an engine's folder."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def read_model(config: TensorrtLlmConfig, version: str) -> Model:
     folder = Path(config.checkpoint)
     if not folder.is_dir():
         raise LoadError(f"checkpoint {folder} is not a folder: set `checkpoint` to one that holds the model's files")
-    shape = _json(folder / "config.json", "download the checkpoint again")
+    shape = read_json(folder / "config.json", "download the checkpoint again")
     if "auto_map" in shape:
         raise LoadError(
             f"{folder} wants code of its own run (`auto_map`), which is refused: use a checkpoint without it"
@@ -81,18 +83,18 @@ def _check_engine(config: TensorrtLlmConfig, folder: Path, version: str) -> dict
     path = folder / "config.json"
     if not path.is_file():
         raise LoadError(f"engine {folder} holds no config.json: set `engine` to a folder that LLM.save wrote")
-    account = _json(path, "build the engine again")
+    account = read_json(path, "build the engine again")
     if account.get("version") != version:
         raise LoadError(
             f"engine {folder} was built by TensorRT-LLM {account.get('version')}, and {version} is installed: "
-            "build it again with the one that is installed"
+            f"build it again with the one that is installed{_rebuild(folder)}"
         )
     ranks = len(list(folder.glob("rank*.engine")))
     size = config.parallel.tensor * config.parallel.pipeline
     if ranks != size:
         raise LoadError(
             f"engine {folder} was built for {ranks} GPUs, and parallel.tensor x parallel.pipeline is {size}: "
-            f"set them to what it was built with, or build it again for {size}"
+            f"set them to what it was built with, or build it again for {size}{_rebuild(folder)}"
         )
     built: dict[str, Any] = account.get("build_config") or {}
     limits = {
@@ -108,10 +110,17 @@ def _check_engine(config: TensorrtLlmConfig, folder: Path, version: str) -> dict
     return built
 
 
+def _rebuild(folder: Path) -> str:
+    """Name the command that built an engine, where `paddock build` did."""
+    if not (folder / MANIFEST).is_file():
+        return ""
+    return f"; it was built with `{read_json(folder / MANIFEST, 'build the engine again').get('command')}`"
+
+
 def _weights_dtype(folder: Path, shape: dict[str, Any]) -> str:
     quantized = folder / "hf_quant_config.json"
     if quantized.is_file():
-        algorithm = (_json(quantized, "download the checkpoint again").get("quantization") or {}).get("quant_algo")
+        algorithm = (read_json(quantized, "download the checkpoint again").get("quantization") or {}).get("quant_algo")
         if algorithm:
             return str(algorithm).lower()
     return str(shape.get("dtype") or shape.get("torch_dtype") or "auto")
@@ -122,13 +131,18 @@ def _end_token_id(folder: Path) -> int | None:
     settings, tokenizer = folder / "tokenizer_config.json", folder / "tokenizer.json"
     if not settings.is_file() or not tokenizer.is_file():
         return None
-    end = _json(settings, "download the checkpoint again").get("eos_token")
+    end = read_json(settings, "download the checkpoint again").get("eos_token")
     text = end.get("content") if isinstance(end, dict) else end
-    added = _json(tokenizer, "download the checkpoint again").get("added_tokens") or ()
+    added = read_json(tokenizer, "download the checkpoint again").get("added_tokens") or ()
     return next((int(token["id"]) for token in added if token.get("content") == text), None)
 
 
-def _json(path: Path, remedy: str) -> dict[str, Any]:
+def read_json(path: Path, remedy: str) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        LoadError: it can't be read; the remedy ends the sentence.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -81,6 +81,8 @@ KvCacheConfig = record("KvCacheConfig", RECORDED["KvCacheConfig"])
 CudaGraphConfig = record("CudaGraphConfig", RECORDED["CudaGraphConfig"])
 _SUPPLEMENTED = ("SchedulerConfig", "NGramDecodingConfig", "EagleDecodingConfig", "DraftTargetDecodingConfig")
 CONFIGS = {name: record(name, SUPPLEMENT[name]["fields"]) for name in (*_SUPPLEMENTED, "LoraConfig", "LoRARequest")}
+BuildConfig, QuantConfig = (record(name, dict.fromkeys(RECORDED[name])) for name in ("BuildConfig", "QuantConfig"))
+QuantAlgo = Enum("QuantAlgo", {"FP8": "FP8"}, type=str)
 CapacitySchedulerPolicy = Enum(  # type: ignore[misc] - made of data
     "CapacitySchedulerPolicy", {name: name for name in SUPPLEMENT["CapacitySchedulerPolicy"]["values"]}, type=str
 )
@@ -260,17 +262,26 @@ class EngineLLM(LLM):
     _sampler = "TRTLLMSampler"
 
     def _shape(self, config):
+        if "pretrained_config" not in config:  # a checkpoint, to be compiled
+            return config
         return config["pretrained_config"] | {"max_position_embeddings": config["build_config"]["max_seq_len"]}
 
     def _check(self, kv_cache):
         assert kv_cache.dtype == "auto", "kv_cache_config.dtype"
+        if self.arguments["build_config"] is not None:
+            return
         ranks = len(list(Path(self.arguments["model"]).glob("rank*.engine")))
         size = self.arguments["tensor_parallel_size"] * self.arguments["pipeline_parallel_size"]
         if size not in (1, ranks):
             raise ValueError(f"tp_size {size} is not consistent with the engine's {ranks}")
 
     def save(self, engine_dir):
-        raise NotImplementedError(engine_dir)
+        limits = {name: getattr(self.arguments["build_config"], name) for name in RECORDED["BuildConfig"]}
+        shape = {"vocab_size": self.engine.model.vocab_size}
+        account = {"version": API["version"], "pretrained_config": shape, "build_config": limits}
+        _write(Path(engine_dir) / "config.json", account)
+        for rank in range(self.arguments["tensor_parallel_size"] * self.arguments["pipeline_parallel_size"]):
+            (Path(engine_dir) / f"rank{rank}.engine").touch()
 
 
 def checkpoint_folder(folder: Path, vocab_size: int, context_length: int) -> Path:
@@ -340,7 +351,8 @@ def installed(version=API["version"], gpus=(H100,) * 8) -> Iterator[type[LLM]]:
     """Let `import tensorrt_llm` find the fake, on a machine with such GPUs."""
     made = {**CONFIGS, "GuidedDecodingParams": GuidedDecodingParams, "SamplingParams": SamplingParams}
     made |= {"KvCacheConfig": KvCacheConfig, "CudaGraphConfig": CudaGraphConfig, "RequestError": RequestError}
-    made |= {"CapacitySchedulerPolicy": CapacitySchedulerPolicy}
+    made |= {"CapacitySchedulerPolicy": CapacitySchedulerPolicy, "QuantAlgo": QuantAlgo}
+    made |= {"BuildConfig": BuildConfig, "QuantConfig": QuantConfig}
     modules = {}
     for name, entry in SUPPLEMENT["modules"].items():
         parts = name.split(".")

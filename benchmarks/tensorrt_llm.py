@@ -92,8 +92,7 @@ def _deliver(responses: list[tuple[Any, Any]]) -> None:
 def _engine(interval_s: float, together: int) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder, fake.installed():
         checkpoint = write_tokenizer(Path(folder))
-        shape = {"architectures": ["LlamaForCausalLM"], "vocab_size": VOCAB_SIZE, "max_position_embeddings": _CONTEXT}
-        (checkpoint / "config.json").write_text(json.dumps(shape), encoding="utf-8")
+        (checkpoint / "config.json").write_text(json.dumps(fake.shape(VOCAB_SIZE, _CONTEXT)), encoding="utf-8")
         fake.LLM.make_engine = staticmethod(lambda **_: _Emitter(interval_s, together))
         yield checkpoint
 

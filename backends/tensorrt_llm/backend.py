@@ -71,7 +71,7 @@ class TensorrtLlmBackend(Backend):
         self._flow = flow
         self._capabilities = Capabilities(
             context_length=flow.model.context_length,
-            vocab_size=flow.model.vocab_size,
+            vocab_size=flow.model.shape.vocabulary,
             max_concurrency=self._config.max_concurrency,
             features=flow.features,
             max_logprobs=MAX_LOGPROBS if Feature.LOGPROBS in flow.features else 0,

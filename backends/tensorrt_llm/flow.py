@@ -177,7 +177,7 @@ class Flow(ABC):
             return None
         import torch
 
-        bias = torch.zeros(self.model.vocab_size, dtype=torch.float32)
+        bias = torch.zeros(self.model.shape.vocabulary, dtype=torch.float32)
         for token_id, value in request.sampling.logit_bias:
             bias[token_id] = value
         return bias

@@ -8,13 +8,13 @@ from pathlib import Path
 from backends.errors import LoadError, UnfitError
 from backends.tensorrt_llm.config import TensorrtLlmConfig
 from backends.tensorrt_llm.model import MANIFEST, Model, read_json
+from llama.memory import Precision, cache_bytes_per_token, cache_tokens, shard, stage_bytes, workspace_bytes
 
 _OLDEST = (8, 0)
 """Ampere (TensorRT-LLM's support matrix)."""
 _OLDEST_FP8 = (8, 9)
 """Ada and Hopper: the first with FP8 tensor cores."""
-_SHARE = 0.9
-"""Of the free memory that weights may take: keys, values and activations need the rest."""
+_GB = 1e9
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,43 @@ def check_machine(config: TensorrtLlmConfig, model: Model) -> None:
                 f"{what} needs GPUs of compute capability {oldest[0]}.{oldest[1]} or newer, and one here has "
                 f"{gpu.capability[0]}.{gpu.capability[1]}: use another GPU or another precision"
             )
-    weights = _weight_bytes(config, model) / total
-    least = min(gpu.free_bytes for gpu in used)
-    if weights > _SHARE * least:
+    _check_memory(config, model, min(gpu.free_bytes for gpu in used))
+
+
+def _check_memory(config: TensorrtLlmConfig, model: Model, free: int) -> None:
+    """Refuse weights that don't fit, and a context that no request could fill.
+
+    The arithmetic is `paddock plan`'s. Of an engine only the files count: its build settled its precisions.
+    """
+    parallel = config.parallel
+    part = shard(model.shape, parallel.tensor)
+    if config.engine is not None:
+        files = (path.stat().st_size for path in Path(config.engine).glob("rank*.engine"))
+        weights, most = max(files, default=0), model.context_length
+    else:
+        weights = stage_bytes(part, _precision(model.dtype), parallel.pipeline)
+        fp8 = config.kv_cache.dtype == "fp8" or model.fp8_cache
+        token = cache_bytes_per_token(part, Precision.fp8 if fp8 else Precision.bf16, parallel.pipeline)
+        left = free - weights - workspace_bytes(part, Precision.bf16, config.max_batch_tokens)
+        most = cache_tokens(left, token, config.kv_cache.memory_fraction)
+    if weights > free or most < 1:
         raise UnfitError(
-            f"the weights take {weights / 1e9:.1f} GB of each GPU, and {least / 1e9:.1f} GB are free: "
-            "free it, use more GPUs (parallel.tensor), or an FP8 checkpoint"
+            f"the weights take {weights / _GB:.2f} GB of each GPU, and {free / _GB:.2f} GB are free: free it, use more "
+            "GPUs (parallel.tensor), or an FP8 checkpoint"
         )
+    if most < model.context_length:
+        raise UnfitError(
+            f"beside {weights / _GB:.2f} GB of weights there is room for the keys and values of {most} tokens, and "
+            f"context_length is {model.context_length}: lower it to {most} at most, set kv_cache.dtype to fp8, or use "
+            "more GPUs (parallel.tensor)"
+        )
+
+
+def _precision(dtype: str) -> Precision:
+    """What comes nearest to a checkpoint's own word for its weights."""
+    if dtype == "fp8":
+        return Precision.fp8
+    return Precision.int4 if dtype in ("nvfp4", "w4a16_awq", "w4a8_awq") else Precision.bf16
 
 
 def _check_manifest(config: TensorrtLlmConfig, used: list[Gpu]) -> None:
@@ -91,11 +121,3 @@ def _check_manifest(config: TensorrtLlmConfig, used: list[Gpu]) -> None:
                 f"engine {config.engine} was compiled for compute capability {capability[0]}.{capability[1]}, and a "
                 f"GPU here has {gpu.capability[0]}.{gpu.capability[1]}: build it here, with `{manifest.get('command')}`"
             )
-
-
-def _weight_bytes(config: TensorrtLlmConfig, model: Model) -> int:
-    if config.engine is not None:
-        files = Path(config.engine).glob("rank*.engine")
-    else:
-        files = model.folder.glob("*.safetensors")
-    return sum(path.stat().st_size for path in files)

@@ -9,6 +9,7 @@ from typing import Any
 
 from backends.errors import LoadError, UnfitError
 from backends.tensorrt_llm.config import TensorrtLlmConfig
+from llama.architecture import ArchitectureError, Decoder, read_architecture
 
 SERIES = "1.2."
 """The releases that this backend is written for."""
@@ -24,15 +25,17 @@ class Model:
     Attributes:
         folder: of the checkpoint.
         context_length: the most tokens that prompt and answer fill together, as configured or as it was made for.
-        vocab_size: ids are below it.
+        shape: its sizes.
         dtype: of the weights, such as "fp8" or "bfloat16".
+        fp8_cache: whether the checkpoint says that keys and values are FP8.
         end_token_id: what its tokenizer calls the end; the only id that ends a form. None where that isn't known.
     """
 
     folder: Path
     context_length: int
-    vocab_size: int
+    shape: Decoder
     dtype: str
+    fp8_cache: bool
     end_token_id: int | None
 
 
@@ -61,12 +64,12 @@ def read_model(config: TensorrtLlmConfig, version: str) -> Model:
             f"{folder} wants code of its own run (`auto_map`), which is refused: use a checkpoint without it"
         )
     architectures = shape.get("architectures") or [None]
-    if architectures[0] != _ARCHITECTURE:
+    decoder = _decoder(folder, shape) if architectures[0] == _ARCHITECTURE else None
+    if decoder is None:
         raise UnfitError(
             f"the model is a {architectures[0]}, and this backend serves {_ARCHITECTURE}: use the transformers backend"
         )
-    longest = int(_number(shape, "max_position_embeddings", folder / "config.json"))
-    dtype = _weights_dtype(folder, shape)
+    longest = decoder.positions
     if config.engine is not None:
         built = _check_engine(config, Path(config.engine), version)
         longest = min(longest, built.get("max_seq_len") or longest)
@@ -74,8 +77,23 @@ def read_model(config: TensorrtLlmConfig, version: str) -> Model:
         raise LoadError(
             f"context_length {config.context_length}: the model was made for {longest}; set it to that or less"
         )
-    vocab_size = int(_number(shape, "vocab_size", folder / "config.json"))
-    return Model(folder, config.context_length or longest, vocab_size, dtype, _end_token_id(folder))
+    quantized = _quantization(folder)
+    return Model(
+        folder=folder,
+        context_length=config.context_length or longest,
+        shape=decoder,
+        dtype=str(quantized.get("quant_algo") or shape.get("dtype") or shape.get("torch_dtype") or "auto").lower(),
+        fp8_cache=quantized.get("kv_cache_quant_algo") == "FP8",
+        end_token_id=_end_token_id(folder),
+    )
+
+
+def _decoder(folder: Path, shape: dict[str, Any]) -> Decoder | None:
+    try:
+        model = read_architecture(shape)
+    except ArchitectureError as error:
+        raise LoadError(f"{folder}/config.json: {error}: use a checkpoint of the Llama family") from error
+    return model if isinstance(model, Decoder) else None
 
 
 def _check_engine(config: TensorrtLlmConfig, folder: Path, version: str) -> dict[str, Any]:
@@ -117,13 +135,10 @@ def _rebuild(folder: Path) -> str:
     return f"; it was built with `{read_json(folder / MANIFEST, 'build the engine again').get('command')}`"
 
 
-def _weights_dtype(folder: Path, shape: dict[str, Any]) -> str:
-    quantized = folder / "hf_quant_config.json"
-    if quantized.is_file():
-        algorithm = (read_json(quantized, "download the checkpoint again").get("quantization") or {}).get("quant_algo")
-        if algorithm:
-            return str(algorithm).lower()
-    return str(shape.get("dtype") or shape.get("torch_dtype") or "auto")
+def _quantization(folder: Path) -> dict[str, Any]:
+    """Read what NVIDIA Model Optimizer did to a checkpoint; nothing where it did nothing."""
+    path = folder / "hf_quant_config.json"
+    return (read_json(path, "download the checkpoint again").get("quantization") or {}) if path.is_file() else {}
 
 
 def _end_token_id(folder: Path) -> int | None:
@@ -150,10 +165,3 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise LoadError(f"{path} is not a JSON object: {remedy}")
     return content
-
-
-def _number(content: dict[str, Any], key: str, path: Path) -> int:
-    value = content.get(key)
-    if not isinstance(value, int) or value < 1:
-        raise LoadError(f"{path} has no {key}: use a checkpoint of the Llama family")
-    return value

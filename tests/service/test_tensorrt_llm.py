@@ -22,8 +22,7 @@ from tests.tensorrt_llm import fake
 def folder(checkpoint, tmp_path):
     """The test tokenizer, beside what TensorRT-LLM's backend reads."""
     shutil.copytree(checkpoint, tmp_path / "model")
-    shape = {"vocab_size": VOCAB_SIZE, "max_position_embeddings": 512, "architectures": ["LlamaForCausalLM"]}
-    (tmp_path / "model" / "config.json").write_text(json.dumps(shape))
+    (tmp_path / "model" / "config.json").write_text(json.dumps(fake.shape(VOCAB_SIZE, 512)))
     (tmp_path / "model" / "tokenizer_config.json").write_text(json.dumps({"eos_token": "<|eot_id|>"}))
     with fake.installed():
         yield tmp_path / "model"

@@ -284,13 +284,19 @@ class EngineLLM(LLM):
             (Path(engine_dir) / f"rank{rank}.engine").touch()
 
 
+def shape(vocab_size: int, context_length: int) -> dict[str, object]:
+    """Describe a small Llama, as a checkpoint's `config.json` does."""
+    kind = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "torch_dtype": "bfloat16"}
+    sizes = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2}
+    return {**kind, **sizes, **heads, "vocab_size": vocab_size, "max_position_embeddings": context_length}
+
+
 def checkpoint_folder(folder: Path, vocab_size: int, context_length: int) -> Path:
     """Write a checkpoint without weights, once per folder, and return where it lies."""
     if not folder.exists():
         folder.mkdir(parents=True)
-        shape = {"vocab_size": vocab_size, "max_position_embeddings": context_length, "torch_dtype": "bfloat16"}
-        kind = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "eos_token_id": [checkpoint.STOP]}
-        _write(folder / "config.json", {**shape, **kind})
+        _write(folder / "config.json", {**shape(vocab_size, context_length), "eos_token_id": [checkpoint.STOP]})
         _write(folder / "tokenizer.json", checkpoint.tokenizer())
         _write(folder / "tokenizer_config.json", {"eos_token": "<|end|>"})
     return folder

@@ -167,7 +167,8 @@ async def test_an_engine_that_does_not_fit_is_refused_before_it_loads(checkpoint
     [
         ("config.json", "{", "can't be read"),
         ("config.json", "[]", "not a JSON object"),
-        ("config.json", '{"architectures": ["LlamaForCausalLM"]}', "no max_position_embeddings"),
+        ("config.json", '{"architectures": ["LlamaForCausalLM"], "model_type": "llama"}', "hidden_size"),
+        ("config.json", '{"architectures": ["LlamaForCausalLM"], "model_type": "bert"}', "model_type is 'bert'"),
         ("config.json", '{"architectures": ["BertForSequenceClassification"]}', "serves LlamaForCausalLM"),
         ("config.json", '{"auto_map": {}}', "auto_map"),
     ],

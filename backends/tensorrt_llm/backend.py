@@ -123,25 +123,17 @@ class TensorrtLlmBackend(Backend):
 
     async def _started(self, flow: Flow) -> None:
         """Wait for a flow's start; one that is cancelled or closed meanwhile ends the engine as soon as it is there."""
-
-        def start() -> None:
-            try:
-                flow.start()
-            finally:
-                if self._reason != "loading":
-                    flow.shutdown()
-
         started = time.monotonic()
-        starting = _on_thread(start, "tensorrt-llm-load")
+        starting = _on_thread(flow.start, "tensorrt-llm-load")
         try:
             while not (await asyncio.wait([starting], timeout=_PROGRESS_S))[0]:
                 logger.info("still loading %s, %.0f s so far", self._config.checkpoint, time.monotonic() - started)
-        except asyncio.CancelledError:
-            self._reason = "loading was cancelled"
+            starting.result()
+            if self._reason != "loading":
+                raise LoadError(f"loading was overtaken, {self._reason}: build and load another backend")
+        except BaseException:
+            starting.add_done_callback(lambda _: _on_thread(flow.shutdown, "tensorrt-llm-close"))
             raise
-        starting.result()
-        if self._reason != "loading":
-            raise LoadError(f"loading was overtaken, {self._reason}: build and load another backend")
 
     async def _check(self, request: GenerationRequest) -> None:
         """Refuse what only this engine can't compute, or computes otherwise than asked."""
@@ -190,7 +182,8 @@ class TensorrtLlmBackend(Backend):
 
     def _fail(self, ticket: Ticket, error: Exception) -> None:
         if isinstance(error, EngineAnswerError) or (self._flow is not None and self._flow.is_of_request(error)):
-            logger.warning("a request failed in the engine: %s", error)
+            logger.warning("a request failed in the engine (%s)", type(error).__name__)
+            logger.debug("the engine's words: %s", error)  # they may quote the request
             ticket.fail(ComputeError("TensorRT-LLM could not compute this request"))
             if ticket.output is not None and not ticket.output.finished:
                 ticket.output.abort()

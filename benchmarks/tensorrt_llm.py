@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from typing import Any
 from backends.tensorrt_llm.backend import TensorrtLlmBackend
 from backends.tensorrt_llm.config import TensorrtLlmConfig
 from backends.types import GenerationRequest, Sampling
-from benchmarks.report import save, spread, table
+from benchmarks.result import RESULTS, save, spread, table
 from services.config import ModelConfig, PaddockConfig, ServerConfig
 from services.server import Server
 from tests.checkpoint import VOCAB_SIZE, write_tokenizer
@@ -105,10 +105,14 @@ def main() -> None:
     parser.add_argument("--intervals", type=int, nargs="+", default=[1, 8], help="stream_interval")
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="two streams, a moment, one repeat: does it run?")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the result")
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.streams, arguments.seconds, arguments.repeats, arguments.rate = 2, 0.5, 1, 200
     tokens = int(arguments.rate * arguments.seconds / arguments.streams)
     interval_s = arguments.streams / arguments.rate
-    rows, results = [], []
+    results = []
     consumers = {"backend alone": _backend, "whole server": _server}
     for name, together in itertools.product(consumers, arguments.intervals):
         runs = []
@@ -116,18 +120,23 @@ def main() -> None:
             with _engine(interval_s, together) as checkpoint:
                 runs.append(asyncio.run(consumers[name](checkpoint, arguments.streams, tokens)))
         results.append({"what": name, "stream_interval": together, "runs": runs})
-        rows.append(
-            [name, str(together), *(spread([run[key] for run in runs], 1) for key in ("tokens_per_s", "us_per_token"))]
-        )
-        rows[-1].append(spread([run["engine_us_per_token"] for run in runs], 1))
-    print(
-        table(
-            ["what", "stream_interval", "tokens/s", "our CPU us/token", "the stand-in's CPU us/token, not counted"],
-            rows,
-        )
-    )
-    shape = {"streams": arguments.streams, "rate": arguments.rate, "results": results}
-    print(f"\nwritten to {save('tensorrt_llm', shape)}")
+    report = {"settings": vars(arguments), "results": results}
+    print(markdown(report))
+    print(f"\nwritten to {save('tensorrt_llm', report, arguments.out)}")
+
+
+def markdown(report: Mapping[str, Any]) -> str:
+    """Write the table of a saved result."""
+    header = ["what", "stream_interval", "tokens/s", "our CPU us/token", "the stand-in's CPU us/token, not counted"]
+    return table(header, [_row(result) for result in report["results"]])
+
+
+def _row(measured: Mapping[str, Any]) -> list[str]:
+    figures = [
+        spread([run[key] for run in measured["runs"]], digits)
+        for key, digits in (("tokens_per_s", 0), ("us_per_token", 1), ("engine_us_per_token", 1))
+    ]
+    return [measured["what"], str(measured["stream_interval"]), *figures]
 
 
 async def _backend(checkpoint: Path, streams: int, tokens: int) -> dict[str, float]:
@@ -153,7 +162,7 @@ async def _server(checkpoint: Path, streams: int, tokens: int) -> dict[str, floa
     await server.start()
     await server.load()
     client = [sys.executable, "-m", "benchmarks.wire", "--client", server.address, "--streams", str(streams)]
-    client += ["--rate", str(tokens * streams), "--seconds", "1"]  # `wire` multiplies the two and divides by streams
+    client += ["--rate", str(streams), "--seconds", str(tokens)]  # a token per stream and second, for so many seconds
     with _cost(streams * tokens) as cost:
         process = await asyncio.create_subprocess_exec(*client, stdout=subprocess.PIPE)
         output, _ = await process.communicate()

@@ -347,6 +347,24 @@ class _Matcher:
         self._matcher.accept_token(token_id)
 
 
+def absent():
+    """Let `import tensorrt_llm` fail, whatever is installed."""
+    return _modules({"tensorrt_llm": None})
+
+
+@contextlib.contextmanager
+def _modules(these):
+    """Let imports find these, and afterwards what was there before. What is imported meanwhile stays."""
+    before = {name: sys.modules[name] for name in these if name in sys.modules}
+    sys.modules.update(these)
+    try:
+        yield
+    finally:
+        for name in these:
+            del sys.modules[name]
+        sys.modules.update(before)
+
+
 def machine_of(gpus):
     """Let the backend see such GPUs."""
     return mock.patch("backends.tensorrt_llm.machine.gpus", return_value=list(gpus))
@@ -369,16 +387,11 @@ def installed(version=API["version"], gpus=(H100,) * 8) -> Iterator[type[LLM]]:
     modules["tensorrt_llm._tensorrt_engine"] = types.ModuleType("tensorrt_llm._tensorrt_engine")
     modules["tensorrt_llm"].LLM = TorchLLM  # type: ignore[attr-defined]
     modules["tensorrt_llm._tensorrt_engine"].LLM = EngineLLM  # type: ignore[attr-defined]
-    before = {name: sys.modules[name] for name in modules if name in sys.modules}
     made_before, LLM.made = getattr(LLM, "made", []), []
-    sys.modules.update(modules)
     try:
-        with machine_of(gpus):
+        with _modules(modules), machine_of(gpus):
             yield LLM
     finally:
-        for name in modules:
-            del sys.modules[name]
-        sys.modules.update(before)
         for llm in LLM.made:
             llm.engine.stop()
         LLM.made = made_before

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import aclosing, nullcontext
+from contextlib import aclosing
 
 import pytest
 
@@ -55,7 +55,7 @@ async def test_tensorrt_llm_where_all_is_there(checkpoint):
 
 
 async def test_an_h100_without_the_package_falls_back_and_says_so(checkpoint, caplog):
-    with fake.machine_of([fake.H100]), caplog.at_level(logging.INFO):
+    with fake.absent(), fake.machine_of([fake.H100]), caplog.at_level(logging.INFO):
         chosen, reason = await told(auto(checkpoint))
     assert chosen == "simulator"
     assert reason.startswith("not tensorrt_llm: tensorrt_llm can't be imported (ModuleNotFoundError)")
@@ -91,7 +91,7 @@ async def test_of_two_nodes_each_has_its_gpus(checkpoint):
 
 @pytest.mark.parametrize("version", ["1.3.0", None])
 async def test_another_release_falls_back(checkpoint, version):
-    with fake.installed(version) if version else nullcontext():
+    with fake.installed(version) if version else fake.absent():
         assert (await told(auto(checkpoint)))[0] == "simulator"
 
 
@@ -105,7 +105,7 @@ async def test_a_broken_checkpoint_is_told_as_it_is(checkpoint):
 
 async def test_none_is_fit(checkpoint):
     backend = AutoBackend(checkpoint=str(checkpoint), tensorrt_llm=FIRST)
-    with pytest.raises(LoadError, match=r"no backend is fit.*tensorrt_llm can't be imported"):
+    with fake.absent(), pytest.raises(LoadError, match=r"no backend is fit.*tensorrt_llm can't be imported"):
         await soon(backend.load())
     await soon(backend.close())
 

@@ -140,7 +140,7 @@ async def test_other_releases_are_refused_in_words(tmp_path, version):
 
 
 async def test_without_the_package_load_says_what_to_do(tmp_path):
-    with pytest.raises(LoadError, match=r"tensorrt_llm can't be imported.*transformers"):
+    with fake.absent(), pytest.raises(LoadError, match=r"tensorrt_llm can't be imported.*transformers"):
         await loaded(checkpoint=str(tmp_path))
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import hydra.utils
 from omegaconf import DictConfig, OmegaConf
 
-from backends.base import Backend
-from backends.errors import LoadError, UnavailableError, UnfitError
-from backends.types import Capabilities, GenerationRequest, Health, TokenDelta
+from backends.base import Backend, Deltas
+from backends.errors import LoadError, UnfitError
+from backends.types import Capabilities, GenerationRequest, Health
 
 logger = logging.getLogger(__name__)
 
@@ -29,14 +29,14 @@ class AutoBackend(Backend):
 
     def __init__(self, *, checkpoint: str, **choices: Mapping[str, Any]) -> None:
         self._choices = {name: _made(settings, checkpoint) for name, settings in choices.items()}
-        self._chosen: Backend | None = None
-        self._reason = "not loaded"
+        self._chosen = next(iter(self._choices.values()))
+        self._closed = False
 
     async def load(self) -> Capabilities:
         """Load the first that is fit, and say in `Capabilities` which one it is and why."""
         unfit: list[str] = []
         for name, backend in self._choices.items():
-            if self._reason == "closed":
+            if self._closed:
                 raise LoadError("closed while loading: build and load another backend")
             self._chosen = backend
             try:
@@ -53,31 +53,21 @@ class AutoBackend(Backend):
 
     def health(self) -> Health:
         """See `Backend.health`."""
-        return self._chosen.health() if self._chosen is not None else Health(ready=False, reason=self._reason)
+        return self._chosen.health()
 
     async def close(self) -> None:
         """See `Backend.close`."""
-        self._reason = "closed"
+        self._closed = True
         for backend in self._choices.values():
             await backend.close()
 
-    async def generate(self, request: GenerationRequest) -> AsyncGenerator[TokenDelta, None]:
+    def generate(self, request: GenerationRequest) -> Deltas:
         """See `Backend.generate`."""
-        deltas = self._loaded().generate(request)
-        try:
-            async for delta in deltas:
-                yield delta
-        finally:
-            await deltas.aclose()
+        return self._chosen.generate(request)
 
     async def classify(self, windows: Sequence[Sequence[int]]) -> list[list[float]]:
         """See `Backend.classify`."""
-        return await self._loaded().classify(windows)
-
-    def _loaded(self) -> Backend:
-        if self._chosen is None:
-            raise UnavailableError(f"the backend is not ready: {self._reason}")
-        return self._chosen
+        return await self._chosen.classify(windows)
 
 
 def _made(settings: Mapping[str, Any], checkpoint: str) -> Backend:

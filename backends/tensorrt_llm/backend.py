@@ -9,17 +9,17 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from typing import Any
 
-from backends.base import Backend, check_request
+from backends.base import Backend, Deltas, check_request
 from backends.errors import ComputeError, ContextLengthError, InvalidRequestError, LoadError, UnavailableError
 from backends.tensorrt_llm.config import TensorrtLlmConfig, configured
 from backends.tensorrt_llm.engine_flow import EngineFlow
 from backends.tensorrt_llm.flow import Flow
 from backends.tensorrt_llm.pytorch_flow import PytorchFlow
 from backends.tensorrt_llm.ticket import EngineAnswerError, Ticket
-from backends.types import Capabilities, Feature, GenerationRequest, Health, TokenDelta
+from backends.types import Capabilities, Feature, GenerationRequest, Health
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ class TensorrtLlmBackend(Backend):
         elif self._closing.exception() is not None:
             logger.warning("TensorRT-LLM did not end cleanly (%s)", type(self._closing.exception()).__name__)
 
-    async def generate(self, request: GenerationRequest) -> AsyncGenerator[TokenDelta, None]:
+    async def generate(self, request: GenerationRequest) -> Deltas:
         """See `Backend.generate`."""
         if self._reason or self._capabilities is None:
             raise UnavailableError(f"the backend is not ready: {self._reason}")
@@ -113,9 +113,10 @@ class TensorrtLlmBackend(Backend):
         self._waiting.append(ticket)
         self._admit()
         try:
+            not_before = None
             while True:
-                delta = await ticket.take()
-                yield delta
+                delta = await ticket.take(not_before)
+                not_before = yield delta
                 if delta.finish is not None:
                     return
         finally:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from backends.base import Bell
 from backends.errors import BackendError
 from backends.types import Candidate, Finish, FinishReason, GenerationRequest, TokenDelta, TokenLogprob, Usage
 
@@ -27,7 +28,7 @@ class Ticket:
         self._logprobs: list[TokenLogprob] = []
         self._finish: Finish | None = None
         self._error: BackendError | None = None
-        self._news = asyncio.Event()
+        self._bell = Bell()
 
     @property
     def has_ended(self) -> bool:
@@ -55,29 +56,29 @@ class Ticket:
                 raise EngineAnswerError("logprobs of other ids than were chosen")
             pairs = zip(token_ids, entries, strict=True)
             self._logprobs += [token_logprob(i, entry, self.request.logprobs) for i, entry in pairs]
-        if token_ids or self._finish is not None:
-            self._news.set()
+        if self._finish is not None:
+            self._bell.end()
+        elif token_ids:
+            self._bell.ring()
 
     def fail(self, error: BackendError) -> None:
         """End it; its consumer takes what there is, and then the error."""
         if not self.has_ended:
             self._error = error
-            self._news.set()
+            self._bell.end()
 
-    async def take(self) -> TokenDelta:
-        """Wait for something new.
+    async def take(self, not_before: float | None = None) -> TokenDelta:
+        """Wait for something new: until then, on the event loop's clock, for the last delta or an error only.
 
         Raises:
             BackendError: given to `fail`; after all that was added.
         """
-        await self._news.wait()
+        await self._bell.wait(not_before)
         if not self._token_ids and self._error is not None:
             raise self._error
         delta = TokenDelta(tuple(self._token_ids), tuple(self._logprobs), (), self._finish)
         self._token_ids.clear()
         self._logprobs.clear()
-        if not self.has_ended:
-            self._news.clear()
         return delta
 
     def _whole(self, completion: Any, token_ids: list[int]) -> list[int]:

@@ -27,6 +27,15 @@ run: $(VENV)/.run-stamp ## serve the embedded models on 127.0.0.1:50051
 test: $(VENV)/.dev-stamp $(VENV)/.protobuf-stamp ## run every test
 	@$(bin)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
+# Not in $(VENV): TensorRT-LLM comes with its image, and docs/tensorrt-llm.md says how to start that.
+.PHONY: test-tensorrt-llm
+test-tensorrt-llm: ## in TensorRT-LLM's image, on a GPU: its backend's contract; CHECKPOINT=folder [ENGINE=folder]
+	@test -n "$(CHECKPOINT)" || { echo 'name a checkpoint: make test-tensorrt-llm CHECKPOINT=/models/...' >&2; exit 1; }
+	@$(PYTHON) -c 'import tensorrt_llm, pytest, pytest_asyncio, pytest_timeout, hypothesis, grpc' || { \
+		echo 'run this in the image, and with the packages, of docs/tensorrt-llm.md' >&2; exit 1; }
+	@PADDOCK_TEST_TENSORRT_LLM="$(CHECKPOINT)" PADDOCK_TEST_TENSORRT_LLM_ENGINE="$(ENGINE)" PADDOCK_TEST_PATIENCE_S=900 \
+		$(PYTHON) -m pytest tests/contract -p no:cacheprovider -W default --timeout 1800 $(ARGS)
+
 .PHONY: check
 check: check-lint check-types check-imports check-proto ## lint, types, imports and proto, changing nothing
 

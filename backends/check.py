@@ -23,6 +23,8 @@ def check_request(request: GenerationRequest, capabilities: Capabilities) -> Non
     for feature in Feature:
         if feature not in capabilities.features and _needs(request, feature):
             raise UnsupportedError(feature.value)
+    if request.grammar is not None and request.continuation and not capabilities.resumes_grammar:
+        raise UnsupportedError(Feature.CONTINUATION.value)
     rules = chain(_request_rules(request, capabilities), _sampling_rules(request.sampling, capabilities.vocab_size))
     for field, holds, rule in rules:
         if not holds:

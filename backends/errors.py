@@ -2,6 +2,7 @@
 
     BackendError
     ├── LoadError                the model can't be loaded; carries the remedy
+    │   └── UnfitError           not by this backend on this machine; another may
     ├── InvalidRequestError      the request can't be computed as given
     │   └── ContextLengthError   prompt and continuation don't fit
     ├── UnsupportedError         the backend lacks a feature
@@ -20,6 +21,13 @@ class BackendError(Exception):
 
 class LoadError(BackendError):
     """The model can't be loaded. The message is one sentence that names the cause and the remedy."""
+
+
+class UnfitError(LoadError):
+    """This backend can't serve the model on this machine, and another one may.
+
+    The message names no files: clients see it as the reason of a choice.
+    """
 
 
 class InvalidRequestError(BackendError):

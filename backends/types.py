@@ -40,6 +40,18 @@ class Feature(str, Enum):
     GRAMMAR = "response_format"
 
 
+class Seeding(Enum):
+    """What the draws of a sampled answer depend on, the weakest first. Greedy answers draw nothing."""
+
+    NONE = "none"
+    """On what else is computed: the seed changes nothing, and no answer can be had again."""
+    REQUEST = "request"
+    """On the seed, from the request's first id on: the same request gets the same answer. One that is resumed goes on
+    with draws of its own; its answer is as good, and not the one that was interrupted."""
+    POSITION = "position"
+    """On (seed, position) alone: what was interrupted goes on as if it had not been."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
     """How the next token is chosen from the logits, applied in the order of the fields.
@@ -59,7 +71,8 @@ class Sampling:
             (Holtzman et al. 2019, arXiv:1904.09751).
         min_p: in [0, 1]. Keep tokens at least this fraction as likely as the most likely one (arXiv:2407.01082).
         seed: in [0, 2**64). The draw at answer position i is a function of (seed, i) alone: neither batch mates nor
-            an interruption with `GenerationRequest.continuation` changes it.
+            an interruption with `GenerationRequest.continuation` changes it. A backend that can't promise so much says
+            what it can in `Capabilities.seeding`.
     """
 
     seed: int
@@ -101,6 +114,7 @@ class GenerationRequest:
         prompt_logprobs: the same for each prompt id; the first one, with nothing before it, has no logprob.
         grammar: held to while decoding: only ids that it allows are chosen, and a stop token only where it is complete.
             Where nothing else is allowed, a stop token is chosen though `min_tokens` are not reached.
+        cache_salt: requests whose salts differ share no computed prefix.
     """
 
     prompt: tuple[int, ...]
@@ -112,6 +126,7 @@ class GenerationRequest:
     logprobs: int | None = None
     prompt_logprobs: int | None = None
     grammar: Grammar | None = None
+    cache_salt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +207,11 @@ class Capabilities:
         labels: of a classifier, in the order of its logits.
         device: where it computes, such as "cpu" or "cuda:0".
         dtype: of the weights, such as "float32".
+        seeding: what the draws of sampled answers depend on.
+        resumes_grammar: whether a request may have both a continuation and a grammar; else it is refused as
+            `Feature.CONTINUATION` is.
+        backend: which one computes, where the configuration left it open; else empty.
+        choice_reason: why that one; clients may read it.
     """
 
     context_length: int
@@ -204,6 +224,10 @@ class Capabilities:
     labels: tuple[str, ...] = ()
     device: str = "cpu"
     dtype: str = "float32"
+    seeding: Seeding = Seeding.POSITION
+    resumes_grammar: bool = True
+    backend: str = ""
+    choice_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,9 +239,11 @@ class Health:
         running: requests holding a slot.
         waiting: requests accepted and without a slot.
         reason: why it is not ready, for the operator's log; empty when ready.
+        cache_usage: share of the memory for keys and values in use, in [0, 1]; None where the backend doesn't tell.
     """
 
     ready: bool
     running: int = 0
     waiting: int = 0
     reason: str = ""
+    cache_usage: float | None = None

@@ -72,7 +72,7 @@ class ServedModel:
         aliases: other names.
         config: as configured.
         backend: what computes; exists after `load` has begun.
-        backend_name: such as `transformers`.
+        backend_name: such as `transformers`; `auto` until it is chosen.
     """
 
     def __init__(self, key: str, config: ModelConfig) -> None:
@@ -88,9 +88,12 @@ class ServedModel:
     @property
     def state(self) -> State:
         """What it is doing; a backend that is no longer well makes it FAILED."""
-        if self._state is State.READY and self.backend is not None and not self.backend.health().ready:
-            return State.FAILED
-        return self._state
+        return State.FAILED if self.has_died else self._state
+
+    @property
+    def has_died(self) -> bool:
+        """Whether its backend, once loaded, is no longer well: a dead one never is again."""
+        return self._state is State.READY and self.backend is not None and not self.backend.health().ready
 
     @property
     def loaded(self) -> Loaded | None:
@@ -157,6 +160,7 @@ class ServedModel:
         except BaseException:
             self._state = State.FAILED
             raise
+        self.backend_name = capabilities.backend or self.backend_name
         self._state = State.READY
         _log.info("model %s is ready after %.1f s", self.name, time.monotonic() - started)
 

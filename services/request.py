@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from backends.types import Capabilities, Feature, Grammar, Sampling
+from backends.types import Capabilities, Feature, Grammar, Sampling, Seeding
 from llama.chat import EncodedPrompt
 from paddock.v1 import generate_pb2, guard_pb2
 from services.checks import Checks, check_ids, check_text
@@ -245,6 +245,7 @@ def _check_features(request: generate_pb2.GenerateRequest, model: ServedModel, l
         "min_tokens": request.min_tokens > 0 and Feature.MIN_TOKENS not in features,
         "continuation": bool(request.continuations) and Feature.CONTINUATION not in features,
         "logit_bias": bool(request.sampling.logit_bias) and Feature.LOGIT_BIAS not in features,
+        "seed": request.sampling.HasField("seed") and loaded.capabilities.seeding is Seeding.NONE,
     }
     asked |= {
         name: getattr(request.sampling, name) != NEUTRAL[name]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 
-from backends.types import Feature, Sampling, TokenLogprob, Usage
+from backends.types import Feature, Sampling, Seeding, TokenLogprob, Usage
 from llama.chat import EncodedPrompt
 from llama.tokenizer import Tokenizer
 from paddock.v1 import generate_pb2, guard_pb2, model_pb2, tokenize_pb2
@@ -262,6 +262,8 @@ def model(served: ServedModel) -> model_pb2.Model:
     message.stop_token_ids.extend(loaded.stop_token_ids)
     message.backend.device = capabilities.device
     message.backend.dtype = capabilities.dtype
+    if capabilities.choice_reason:
+        message.backend.choice_reason = capabilities.choice_reason
     message.support.CopyFrom(_support(loaded))
     message.support.supports_guards = loaded.capabilities.generates and bool(served.config.guards)
     message.limits.max_concurrency = capabilities.max_concurrency
@@ -271,6 +273,8 @@ def model(served: ServedModel) -> model_pb2.Model:
         health = served.backend.health()
         message.load.running = health.running
         message.load.waiting = health.waiting
+        if health.cache_usage is not None:
+            message.load.cache_usage = health.cache_usage
     message.defaults.CopyFrom(_defaults(served, loaded))
     return message
 
@@ -287,6 +291,7 @@ def _support(loaded: Loaded) -> model_pb2.Support:
         supports_builtin_tools=builtins,
         supports_tool_choice=(tools or builtins) and Feature.GRAMMAR in loaded.capabilities.features,
         supports_classify=loaded.classifier is not None,
+        supports_seed=generates and loaded.capabilities.seeding is not Seeding.NONE,
         **features,
     )
 

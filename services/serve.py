@@ -14,8 +14,10 @@ from backends.errors import LoadError
 from services import config as configs
 from services.config import PaddockConfig
 from services.errors import ConfigError
+from services.model import ServedModel
 from services.server import Server
 
+_DEATH = 1
 _USAGE_ERROR = 2
 _log = logging.getLogger(__name__)
 
@@ -24,24 +26,29 @@ def serve(overrides: list[str], config_dir: str | None = None) -> int:
     """Serve until SIGTERM or SIGINT.
 
     Returns:
-        0 after a stop that was asked for, 2 when configuration or loading is at fault.
+        0 after a stop that was asked for, 2 when configuration or loading is at fault. The death of a backend ends the
+        process with 1: whoever supervises it starts another.
     """
     try:
         config = configs.load(overrides, config_dir)
         _log_to_stderr(config.telemetry.log_level)
-        served = asyncio.run(_serve(config))
+        served, death = asyncio.run(_serve(config))
     except (ConfigError, LoadError) as error:
         sys.stderr.write(f"paddock: {error}\n")
         return _USAGE_ERROR
     finally:
         logging.shutdown()
+    if death is not None:
+        sys.stderr.write(f"paddock: the backend of model {death.name} died; the log says why. Start the server again\n")
+        sys.stderr.flush()
+        os._exit(_DEATH)  # a dead engine's threads may never end
     if not served:
         os._exit(0)  # threads of an unfinished download would keep the process until they are through
     return 0
 
 
-async def _serve(config: PaddockConfig) -> bool:
-    """Serve until asked to stop; tell whether it came to serving."""
+async def _serve(config: PaddockConfig) -> tuple[bool, ServedModel | None]:
+    """Serve until asked to stop or until a backend dies; tell whether it came to serving, and whose backend died."""
     stop = asyncio.Event()
     _handle_signals(stop)
     server = Server(config)
@@ -52,10 +59,23 @@ async def _serve(config: PaddockConfig) -> bool:
         if loaded:
             sys.stdout.write(_how_to_call(server))
             sys.stdout.flush()
-            await stop.wait()
-        return loaded
+            return True, await _until_stop(server, stop)
+        return False, None
     finally:
         await server.stop()
+
+
+async def _until_stop(server: Server, stop: asyncio.Event) -> ServedModel | None:
+    """Wait until asked to stop, or for a backend's death; return the model that it takes down."""
+    loop = asyncio.get_running_loop()
+    stopping, dying = loop.create_task(stop.wait()), loop.create_task(server.death())
+    try:
+        await asyncio.wait({stopping, dying}, return_when=asyncio.FIRST_COMPLETED)
+        return dying.result() if dying.done() and not stop.is_set() else None
+    finally:
+        for task in (stopping, dying):
+            task.cancel()
+        await asyncio.gather(stopping, dying, return_exceptions=True)
 
 
 async def _load(server: Server, stop: asyncio.Event) -> bool:

@@ -51,6 +51,8 @@ class Server:
         self._grpc: grpc.aio.Server | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._draining = False
+        self._died = asyncio.Event()
+        self._dead: ServedModel | None = None
 
     async def start(self) -> None:
         """Bind and listen.
@@ -90,6 +92,12 @@ class Server:
             await model.load()
         await self.router.heard(_HEARD_S)
         self._report_health()
+
+    async def death(self) -> ServedModel:
+        """Wait for the first loaded model whose backend dies, which none comes back from, and return it."""
+        while self._dead is None:
+            await self._died.wait()
+        return self._dead
 
     async def stop(self) -> None:
         """NOT_SERVING, drain within `drain_s`, close the backends, close the server."""
@@ -132,6 +140,10 @@ class Server:
         all_ready = all(ready.values()) and not self._draining
         routed = {route.name: route.serving and not self._draining for route in self.router.routes}
         self._health.set({**ready, **routed, "": all_ready, SERVICE: all_ready})
+        dead = next((model for model in self.models.all if model.has_died), None)
+        if dead is not None and self._dead is None:
+            self._dead = dead
+            self._died.set()
 
 
 async def _ended_calls() -> None:

@@ -107,7 +107,7 @@ class Engine:
         most = min(len(request.prompt) + request.max_tokens, self._context_length)
         sequence = Sequence(ticket, request, most - 1, follower)  # the last id's keys are never needed
         if request.prompt_logprobs is None:  # they follow from the logits, which are not kept
-            sequence.blocks = self._prefix.names(sequence.context)
+            sequence.blocks = self._prefix.names(sequence.context, request.cache_salt)
         self._sequences[ticket] = sequence
         self._scheduler.add(sequence)
 

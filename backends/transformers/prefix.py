@@ -34,9 +34,9 @@ class PrefixCache:
         """How many are kept."""
         return len(self._blocks) * self._block_tokens
 
-    def names(self, ids: Sequence[int]) -> list[bytes]:
-        """Name the whole blocks that ids begin with; none where nothing is ever kept."""
-        names, name = list[bytes](), b""
+    def names(self, ids: Sequence[int], salt: str = "") -> list[bytes]:
+        """Name the whole blocks that ids begin with, apart from those of other salts; none where nothing is kept."""
+        names, name = list[bytes](), hashlib.blake2b(salt.encode(), digest_size=16).digest() if salt else b""
         for end in range(self._block_tokens, len(ids) + 1, self._block_tokens) if self._most_blocks else ():
             block = array("q", ids[end - self._block_tokens : end])
             name = hashlib.blake2b(name + block.tobytes(), digest_size=16).digest()

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import NoReturn
 
 from services.client import CallError, version
-from services.commands import chat, classify, generate, models, plan, serve, tokenize
+from services.commands import build, chat, classify, generate, models, plan, serve, tokenize
 from services.commands.console import Console, UsageError, one_line
 
 COMMANDS: Mapping[str, tuple[ModuleType, str]] = {
@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, tuple[ModuleType, str]] = {
     "classify": (classify, "print what a guard or a classifier makes of a text"),
     "models": (models, "print what is served"),
     "plan": (plan, "tell what a model needs, before anything is deployed"),
+    "build": (build, "make a checkpoint ready for TensorRT-LLM"),
 }
 
 BAD_USAGE = 2

@@ -49,7 +49,7 @@ def llama(folder: Path, vocab_size: int, context_length: int) -> Path:
         torch.manual_seed(0)
         model = LlamaForCausalLM(config)
     model.save_pretrained(path)
-    (path / "tokenizer.json").write_text(json.dumps(_tokenizer()), encoding="utf-8")
+    (path / "tokenizer.json").write_text(json.dumps(tokenizer()), encoding="utf-8")
     return path
 
 
@@ -84,7 +84,7 @@ def deberta(folder: Path, vocab_size: int, context_length: int = 512) -> Path:
     return path
 
 
-def _tokenizer() -> dict[str, object]:
+def tokenizer() -> dict[str, object]:
     """Describe a byte-level vocabulary (Radford et al. 2019, GPT-2: bytes that don't print are shown by others)."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     shown = {byte: chr(byte) for byte in printable}

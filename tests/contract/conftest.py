@@ -28,7 +28,8 @@ def subject(request):
     missing = request.param.missing()
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)}")
-    return request.param
+    with request.param.within():
+        yield request.param
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,12 +19,13 @@ from backends.types import (
     FinishReason,
     GenerationRequest,
     Sampling,
+    Seeding,
     TokenDelta,
     TokenLogprob,
 )
 
-PATIENCE_S = 30.0
-"""The longest wait for anything. Nothing should take a tenth of it."""
+PATIENCE_S = float(os.environ.get("PADDOCK_TEST_PATIENCE_S", "30"))
+"""The longest wait for anything. Nothing should take a tenth of it, but the load of a real model."""
 
 T = TypeVar("T")
 
@@ -100,6 +102,12 @@ class Rig:
         lacking = [feature.value for feature in features if feature not in self.capabilities.features]
         if lacking:
             pytest.skip(f"this backend lacks {', '.join(lacking)}")
+
+    def needs_seeding(self, least: Seeding) -> None:
+        """Skip the test where the backend's draws depend on more than it takes."""
+        order = list(Seeding)
+        if order.index(self.capabilities.seeding) < order.index(least):
+            pytest.skip(f"this backend's draws depend on more than the {least.value}")
 
     async def complete(self, wanted: GenerationRequest) -> Answer:
         """Take an answer in whole, checking it on the way."""

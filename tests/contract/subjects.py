@@ -8,16 +8,21 @@ it follows grammars, ids spell what `checkpoint.pieces` says.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from backends.base import Backend
 from backends.simulator.backend import SimulatorBackend
 from backends.simulator.config import Fault
+from backends.tensorrt_llm.config import Sampler
 from backends.types import Feature
 from tests.contract import checkpoint
+from tests.tensorrt_llm import fake
 
 VOCAB_SIZE = 512
 CONTEXT_LENGTH = 2048
@@ -35,6 +40,7 @@ class Subject:
         build_poor: a generator without some features, where there is such a thing.
         build_classifier: a sequence classifier, where the backend can be one.
         needs: packages without which its tests are skipped.
+        within: what its tests run in.
     """
 
     name: str
@@ -43,6 +49,7 @@ class Subject:
     build_poor: Callable[[Path], Backend] | None = None
     build_classifier: Callable[[Path], Backend] | None = None
     needs: tuple[str, ...] = ()
+    within: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
 
     def missing(self) -> list[str]:
         """Return the packages that it needs and that aren't installed."""
@@ -79,4 +86,66 @@ TRANSFORMERS = Subject(
     needs=("torch", "transformers", "safetensors", "xgrammar", "backends.transformers"),
 )
 
-SUBJECTS = [SIMULATOR, TRANSFORMERS]
+
+def _tensorrt_llm(folder: Path, **settings: object) -> Backend:
+    from backends.tensorrt_llm.backend import TensorrtLlmBackend
+
+    return TensorrtLlmBackend(checkpoint=str(folder), max_concurrency=SLOTS, **settings)
+
+
+def _checkpoint(folder: Path) -> Path:
+    return fake.checkpoint_folder(folder / "checkpoint", VOCAB_SIZE, CONTEXT_LENGTH)
+
+
+def _engine(folder: Path) -> str:
+    return str(fake.engine_folder(folder / "engine", VOCAB_SIZE, CONTEXT_LENGTH))
+
+
+TENSORRT_LLM = Subject(
+    name="tensorrt_llm",
+    build=lambda folder: _tensorrt_llm(_checkpoint(folder)),
+    build_broken=lambda folder: _tensorrt_llm(folder / "absent"),
+    build_poor=lambda folder: _tensorrt_llm(_checkpoint(folder), sampler=Sampler.torch),
+    needs=("torch", "transformers", "xgrammar"),
+    within=fake.installed,
+)
+
+TENSORRT_LLM_LOGPROBS = Subject(
+    name="tensorrt_llm-torch-sampler",
+    build=lambda folder: _tensorrt_llm(_checkpoint(folder), sampler=Sampler.torch),
+    build_broken=lambda folder: _tensorrt_llm(folder / "absent"),
+    within=fake.installed,
+)
+
+TENSORRT_LLM_ENGINE = Subject(
+    name="tensorrt_llm-compiled",
+    build=lambda folder: _tensorrt_llm(_checkpoint(folder), engine=_engine(folder)),
+    build_broken=lambda folder: _tensorrt_llm(_checkpoint(folder), engine=str(folder / "absent")),
+    needs=("torch", "transformers", "xgrammar"),
+    within=fake.installed,
+)
+
+SUBJECTS = [SIMULATOR, TRANSFORMERS, TENSORRT_LLM, TENSORRT_LLM_LOGPROBS, TENSORRT_LLM_ENGINE]
+
+
+def _real(name: str, folder: Path, **settings: object) -> Subject:
+    """The vendor's own package over real weights; small caches, since some tests load a second one beside the first."""
+    small = {"context_length": CONTEXT_LENGTH, "kv_cache": {"memory_fraction": 0.15}, "response_formats": False}
+    graphs = {"cuda_graph": {"enabled": False}}
+    return Subject(
+        name=name,
+        build=lambda _: _tensorrt_llm(folder, **{**small, **graphs, **settings}),
+        build_broken=lambda absent: _tensorrt_llm(absent / "absent"),
+        needs=("tensorrt_llm",),
+    )
+
+
+REAL = os.environ.get("PADDOCK_TEST_TENSORRT_LLM")
+"""A checkpoint's folder: test TensorRT-LLM itself, and nothing else (`make test-tensorrt-llm`)."""
+if REAL:
+    SUBJECTS = [
+        _real("tensorrt_llm", Path(REAL)),
+        _real("tensorrt_llm-torch-sampler", Path(REAL), sampler=Sampler.torch),
+    ]
+    if engine := os.environ.get("PADDOCK_TEST_TENSORRT_LLM_ENGINE"):
+        SUBJECTS.append(_real("tensorrt_llm-compiled", Path(REAL), engine=engine))

@@ -7,6 +7,7 @@ from contextlib import aclosing
 
 import pytest
 
+from backends.types import Seeding
 from tests.contract.rig import request, soon
 
 
@@ -124,6 +125,7 @@ async def test_gives_the_slot_to_who_waits(rig):
 
 
 async def test_disturbs_nobody(rig):
+    rig.needs_seeding(Seeding.REQUEST)
     staying = [request((seed, 2, 3), max_tokens=40, temperature=1.0, seed=seed) for seed in range(4)]
     alone = [await rig.complete(wanted) for wanted in staying]
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from contextlib import aclosing
 
+from backends.types import Seeding
 from tests.contract.rig import Answer, request, soon
 
 LONGEST_BLOCK_S = 1.0
@@ -13,6 +14,7 @@ LONGEST_BLOCK_S = 1.0
 
 
 async def test_more_requests_than_slots_all_finish_as_if_alone(rig):
+    rig.needs_seeding(Seeding.REQUEST)
     slots = rig.capabilities.max_concurrency
     wanted = [
         request((seed + 1, 2, 3) * (1 + seed % 5), max_tokens=4 + seed % 7, temperature=seed % 2, seed=seed)
@@ -60,7 +62,8 @@ async def test_first_come_first_served(rig):
 
 async def test_slow_consumer_delays_nobody_and_misses_nothing(rig):
     slots = rig.capabilities.max_concurrency
-    wanted = [request((seed + 1,), temperature=1.0, seed=seed) for seed in range(slots)]
+    temperature = 0.0 if rig.capabilities.seeding is Seeding.NONE else 1.0
+    wanted = [request((seed + 1,), temperature=temperature, seed=seed) for seed in range(slots)]
     plain = await rig.complete_all(wanted)
 
     answers = [Answer() for _ in wanted]
@@ -79,7 +82,7 @@ async def test_slow_consumer_delays_nobody_and_misses_nothing(rig):
 
 
 async def test_who_is_in_no_hurry_gets_the_same_and_the_end_at_once(rig):
-    wanted = request(temperature=1.0, seed=3)
+    wanted = request(temperature=0.0 if rig.capabilities.seeding is Seeding.NONE else 1.0, seed=3)
     expected = await rig.complete(wanted)
     answer = Answer()
     in_an_hour = asyncio.get_running_loop().time() + 3600

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backends.types import Feature, FinishReason
+from backends.types import Feature, FinishReason, Seeding
 from tests.contract.rig import request
 
 KINDS = {
@@ -42,6 +42,8 @@ KINDS = {
 async def test_resumed_answer_is_the_same_answer(rig, kind, data):
     fields, features = KINDS[kind]
     rig.needs(Feature.CONTINUATION, *features)
+    if kind != "greedy":
+        rig.needs_seeding(Seeding.POSITION)
     wanted = request(max_tokens=32, **fields)
     whole = await rig.complete(wanted)
     taken = data.draw(st.integers(1, len(whole.token_ids) - 1), label="ids delivered before the interruption")
@@ -53,13 +55,33 @@ async def test_resumed_answer_is_the_same_answer(rig, kind, data):
     assert rest.finish.usage.completion_tokens == whole.finish.usage.completion_tokens
 
 
-async def test_resumed_in_company(rig):
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+async def test_resumed_in_company(rig, temperature):
     rig.needs(Feature.CONTINUATION)
-    wanted = request(max_tokens=32, temperature=1.0, seed=5)
+    if temperature:
+        rig.needs_seeding(Seeding.POSITION)
+    wanted = request(max_tokens=32, temperature=temperature, seed=5)
     whole = await rig.complete(wanted)
     resumed = [replace(wanted, continuation=tuple(whole.token_ids[:taken])) for taken in range(1, 32)]
     for taken, rest in enumerate(await rig.complete_all(resumed), 1):
         assert rest.token_ids == whole.token_ids[taken:]
+
+
+async def test_penalties_count_what_a_continuation_has(rig):
+    rig.needs(Feature.CONTINUATION, Feature.PRESENCE_PENALTY, Feature.FREQUENCY_PENALTY, Feature.REPETITION_PENALTY)
+    wanted = request(max_tokens=32, repetition_penalty=1.3, presence_penalty=1.5, frequency_penalty=1.5)
+    whole = await rig.token_ids(max_tokens=32, repetition_penalty=1.3, presence_penalty=1.5, frequency_penalty=1.5)
+    for taken in (1, 9, 31):
+        assert (await rig.complete(replace(wanted, continuation=tuple(whole[:taken])))).token_ids == whole[taken:]
+
+
+async def test_resumed_answer_does_not_repeat_the_draws_of_its_beginning(rig):
+    rig.needs(Feature.CONTINUATION, Feature.LOGIT_BIAS)
+    rig.needs_seeding(Seeding.REQUEST)
+    coin = {"logit_bias": ((40, 100.0), (41, 100.0)), "temperature": 5.0}
+    begun = await rig.token_ids(max_tokens=60, **coin)
+    rest = await rig.token_ids(max_tokens=120, continuation=tuple(begun), **coin)
+    assert sum(one == other for one, other in zip(begun, rest, strict=True)) < 0.85 * len(begun)
 
 
 async def test_continuation_with_logprobs_reports_new_ids_only(rig):

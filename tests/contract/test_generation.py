@@ -124,3 +124,13 @@ async def test_answers_depend_on_the_prompt(rig):
 async def test_answer_starts_the_same_whatever_max_tokens_is(rig):
     plain = await rig.token_ids(max_tokens=24)
     assert await rig.token_ids(max_tokens=10) == plain[:10]
+
+
+async def test_requests_of_other_salts_share_no_beginning(rig):
+    prompt = tuple(index * 7 % 89 for index in range(400))
+    wanted = [request(prompt, max_tokens=2, cache_salt=salt) for salt in ("one", "one", "other")]
+    first, _, other = [await rig.complete(one) for one in wanted]
+    assert first.token_ids == other.token_ids
+    for answer in (first, other):
+        assert answer.finish is not None
+        assert not answer.finish.usage.cached_prompt_tokens

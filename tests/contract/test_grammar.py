@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from backends.errors import InvalidRequestError
+from backends.errors import InvalidRequestError, UnsupportedError
 from backends.types import Feature, FinishReason, Grammar
 from tests.contract.checkpoint import STOP, text_of
 from tests.contract.rig import request, soon
@@ -103,6 +103,8 @@ async def test_company_changes_nothing(rig):
 @pytest.mark.parametrize("grammar", FORMS, ids=["pairs", "date", "words"])
 async def test_it_is_resumed_where_it_was(rig, grammar):
     rig.needs(Feature.CONTINUATION)
+    if not rig.capabilities.resumes_grammar:
+        pytest.skip("this backend does not resume forms")
     wanted = held(grammar, seed=3)
     whole = await rig.complete(wanted)
     for taken in range(1, len(whole.token_ids)):
@@ -112,6 +114,11 @@ async def test_it_is_resumed_where_it_was(rig, grammar):
 
 async def test_a_continuation_out_of_form_is_refused(rig):
     rig.needs(Feature.CONTINUATION)
+    if not rig.capabilities.resumes_grammar:
+        with pytest.raises(UnsupportedError) as refused:
+            await soon(anext(rig.backend.generate(held(DATE, continuation=(1,)))))
+        assert refused.value.feature == Feature.CONTINUATION.value
+        return
     good = (await rig.complete(held(DATE))).token_ids[:1]
     for continuation in [(STOP,), (*good, STOP), (*good * 9,)]:
         with pytest.raises(InvalidRequestError) as caught:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from backends.types import Feature
+from backends.types import Feature, Seeding
 from tests.contract.rig import request
 
 NEAR = 1e-3
@@ -52,6 +52,7 @@ async def test_reports_hold_together(logprob_rig, temperature):
 
 
 async def test_reports_change_no_id(logprob_rig):
+    logprob_rig.needs_seeding(Seeding.REQUEST)
     plain = await logprob_rig.token_ids(temperature=1.0, seed=4)
     assert await logprob_rig.token_ids(temperature=1.0, seed=4, logprobs=3) == plain
     if Feature.PROMPT_LOGPROBS in logprob_rig.capabilities.features:

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from backends.errors import ContextLengthError, InvalidRequestError, UnsupportedError
-from backends.types import Feature, Grammar
+from backends.types import Feature, Grammar, Seeding
+from tests.contract.checkpoint import STOP
 from tests.contract.rig import Rig, request, soon
 
 NAN, INFINITY, HUGE = float("nan"), float("inf"), 987_654_321
@@ -54,7 +55,7 @@ NEEDING = {
     Feature.LOGPROBS: {"logprobs": 0},
     Feature.PROMPT_LOGPROBS: {"prompt_logprobs": 0},
     Feature.CONTINUATION: {"continuation": (1,)},
-    Feature.GRAMMAR: {"grammar": Grammar('root ::= "a"\n'), "stop_token_ids": frozenset({2})},
+    Feature.GRAMMAR: {"grammar": Grammar('root ::= "a"\n'), "stop_token_ids": frozenset({STOP})},
 }
 
 
@@ -151,6 +152,7 @@ async def test_refused_before_it_is_queued(rig):
 
 
 async def test_disturbs_nobody(rig):
+    rig.needs_seeding(Seeding.REQUEST)
     wanted = [request((seed, 8), max_tokens=40, temperature=1.0, seed=seed) for seed in range(4)]
     alone = [await rig.complete(one) for one in wanted]
     together = asyncio.create_task(rig.complete_all(wanted))

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from backends.types import Feature
+from backends.types import Feature, Seeding
 from tests.contract.rig import request
 
 NEAR = 1e-3
@@ -33,6 +33,7 @@ async def test_greedy_takes_the_most_likely_id(rig):
 
 
 async def test_seed_makes_the_answer_alone_and_in_company(rig):
+    rig.needs_seeding(Seeding.REQUEST)
     wanted = request(temperature=1.0, seed=123)
     alone = await rig.complete(wanted)
     company = [request(prompt=(seed,) * (seed + 1), max_tokens=40, temperature=1.0, seed=seed) for seed in range(16)]
@@ -41,6 +42,7 @@ async def test_seed_makes_the_answer_alone_and_in_company(rig):
 
 
 async def test_seed_makes_the_answer_among_requests_of_every_kind(rig):
+    rig.needs_seeding(Seeding.REQUEST)
     kinds = [
         {},
         {"temperature": 0.0},

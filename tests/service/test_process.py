@@ -102,6 +102,20 @@ async def test_a_second_signal_ends_it_at_once(checkpoint):
         await client.channel.close()
 
 
+async def test_a_backend_that_dies_ends_the_process(checkpoint):
+    """Its streams are UNAVAILABLE, and the exit code tells a supervisor to start another."""
+    async with paddock(*simulator(checkpoint, fault="DIE_AT_TOKEN", fault_at_token=4)) as process:
+        client = Client(await process.ready())
+
+        failed = await failure(client.generate(long_request()))
+
+        assert failed.code is Code.UNAVAILABLE
+        assert await process.end() == 1
+        assert "the backend of model simulator died" in process.stderr
+        await client.channel.close()
+    assert "Traceback" not in process.stderr, process.stderr
+
+
 async def test_a_signal_while_loading(checkpoint):
     async with paddock(*simulator(checkpoint, load_time_s=60)) as process:
         client = Client(await process.address())

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from backends.auto.config import AutoConfig
 from backends.simulator.config import SimulatorConfig
+from backends.tensorrt_llm import config as tensorrt_llm
 from backends.transformers.config import TransformersConfig
 from services.config import ModelConfig, SamplingDefaults, ServerConfig, TelemetryConfig
 from services.guard.config import GuardConfig
@@ -20,6 +22,11 @@ from services.routing.config import (
 )
 
 DOC = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text(encoding="utf-8")
+TENSORRT_LLM_GROUPS = {
+    field.name: field.default_factory
+    for field in dataclasses.fields(tensorrt_llm.TensorrtLlmConfig)
+    if field.default is dataclasses.MISSING
+}
 SECTIONS = [
     ("server.", ServerConfig, ()),
     ("telemetry.", TelemetryConfig, ()),
@@ -33,7 +40,10 @@ SECTIONS = [
     ("routing.retry.", RetryConfig, ()),
     ("models.NAME.sampling.", SamplingDefaults, ()),
     ("models.NAME.backend.", TransformersConfig, ("_target_",)),
+    ("models.NAME.backend.", AutoConfig, ("_target_", "_recursive_")),
     ("models.NAME.backend.", SimulatorConfig, ("_target_",)),
+    ("models.NAME.backend.", tensorrt_llm.TensorrtLlmConfig, ("_target_", *TENSORRT_LLM_GROUPS)),
+    *((f"models.NAME.backend.{name}.", group, ()) for name, group in TENSORRT_LLM_GROUPS.items()),
 ]
 
 

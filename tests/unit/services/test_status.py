@@ -9,7 +9,14 @@ import pytest
 from google.rpc import error_details_pb2
 
 from backends import errors as backend_errors
-from backends.errors import BackendError, ComputeError, ContextLengthError, InvalidRequestError, LoadError
+from backends.errors import (
+    BackendError,
+    ComputeError,
+    ContextLengthError,
+    InvalidRequestError,
+    LoadError,
+    UnfitError,
+)
 from paddock.v1 import error_pb2
 from services import errors as service_errors
 from services.errors import ServiceError, Violation
@@ -39,6 +46,7 @@ SAMPLES = [
     (RuntimeError("secret"), Code.INTERNAL, None),
     (BackendError("secret"), Code.INTERNAL, None),
     (LoadError("secret"), Code.INTERNAL, None),
+    (UnfitError("secret"), Code.INTERNAL, None),
     (ServiceError("secret"), Code.INTERNAL, None),
 ]
 

@@ -83,7 +83,7 @@ class BackendInfo(_message.Message):
     def __init__(self, name: _Optional[str] = ..., device: _Optional[str] = ..., dtype: _Optional[str] = ..., choice_reason: _Optional[str] = ...) -> None: ...
 
 class Support(_message.Message):
-    __slots__ = ("supports_generate", "supports_chat", "supports_tools", "supports_builtin_tools", "supports_tool_choice", "supports_response_format", "supports_guards", "supports_classify", "supports_continuation", "supports_logprobs", "supports_prompt_logprobs", "supports_logit_bias", "supports_min_tokens", "supports_top_k", "supports_top_p", "supports_min_p", "supports_repetition_penalty", "supports_presence_penalty", "supports_frequency_penalty")
+    __slots__ = ("supports_generate", "supports_chat", "supports_tools", "supports_builtin_tools", "supports_tool_choice", "supports_response_format", "supports_guards", "supports_classify", "supports_continuation", "supports_logprobs", "supports_prompt_logprobs", "supports_logit_bias", "supports_min_tokens", "supports_top_k", "supports_top_p", "supports_min_p", "supports_repetition_penalty", "supports_presence_penalty", "supports_frequency_penalty", "supports_seed")
     SUPPORTS_GENERATE_FIELD_NUMBER: _ClassVar[int]
     SUPPORTS_CHAT_FIELD_NUMBER: _ClassVar[int]
     SUPPORTS_TOOLS_FIELD_NUMBER: _ClassVar[int]
@@ -103,6 +103,7 @@ class Support(_message.Message):
     SUPPORTS_REPETITION_PENALTY_FIELD_NUMBER: _ClassVar[int]
     SUPPORTS_PRESENCE_PENALTY_FIELD_NUMBER: _ClassVar[int]
     SUPPORTS_FREQUENCY_PENALTY_FIELD_NUMBER: _ClassVar[int]
+    SUPPORTS_SEED_FIELD_NUMBER: _ClassVar[int]
     supports_generate: bool
     supports_chat: bool
     supports_tools: bool
@@ -122,7 +123,8 @@ class Support(_message.Message):
     supports_repetition_penalty: bool
     supports_presence_penalty: bool
     supports_frequency_penalty: bool
-    def __init__(self, supports_generate: bool = ..., supports_chat: bool = ..., supports_tools: bool = ..., supports_builtin_tools: bool = ..., supports_tool_choice: bool = ..., supports_response_format: bool = ..., supports_guards: bool = ..., supports_classify: bool = ..., supports_continuation: bool = ..., supports_logprobs: bool = ..., supports_prompt_logprobs: bool = ..., supports_logit_bias: bool = ..., supports_min_tokens: bool = ..., supports_top_k: bool = ..., supports_top_p: bool = ..., supports_min_p: bool = ..., supports_repetition_penalty: bool = ..., supports_presence_penalty: bool = ..., supports_frequency_penalty: bool = ...) -> None: ...
+    supports_seed: bool
+    def __init__(self, supports_generate: bool = ..., supports_chat: bool = ..., supports_tools: bool = ..., supports_builtin_tools: bool = ..., supports_tool_choice: bool = ..., supports_response_format: bool = ..., supports_guards: bool = ..., supports_classify: bool = ..., supports_continuation: bool = ..., supports_logprobs: bool = ..., supports_prompt_logprobs: bool = ..., supports_logit_bias: bool = ..., supports_min_tokens: bool = ..., supports_top_k: bool = ..., supports_top_p: bool = ..., supports_min_p: bool = ..., supports_repetition_penalty: bool = ..., supports_presence_penalty: bool = ..., supports_frequency_penalty: bool = ..., supports_seed: bool = ...) -> None: ...
 
 class Limits(_message.Message):
     __slots__ = ("max_concurrency", "max_queue", "max_logprobs")
@@ -135,9 +137,11 @@ class Limits(_message.Message):
     def __init__(self, max_concurrency: _Optional[int] = ..., max_queue: _Optional[int] = ..., max_logprobs: _Optional[int] = ...) -> None: ...
 
 class Load(_message.Message):
-    __slots__ = ("running", "waiting")
+    __slots__ = ("running", "waiting", "cache_usage")
     RUNNING_FIELD_NUMBER: _ClassVar[int]
     WAITING_FIELD_NUMBER: _ClassVar[int]
+    CACHE_USAGE_FIELD_NUMBER: _ClassVar[int]
     running: int
     waiting: int
-    def __init__(self, running: _Optional[int] = ..., waiting: _Optional[int] = ...) -> None: ...
+    cache_usage: float
+    def __init__(self, running: _Optional[int] = ..., waiting: _Optional[int] = ..., cache_usage: _Optional[float] = ...) -> None: ...

@@ -19,6 +19,7 @@ def test_a_name_stands_for_all_that_comes_before():
     assert cache().names([1, 2, 3, 4, 5, 6, 7, 8])[:2] == names
     assert cache().names([0, 2, 3, 4, 5, 6, 7, 8])[1] != names[1]
     assert cache().names([5, 6, 7, 8])[0] != names[1]
+    assert not {*cache().names([1, 2, 3, 4, 5, 6, 7, 8], "salt")} & {*names}
     assert cache(tokens=3).names(range(99)) == []
 
 

@@ -1,0 +1,1 @@
+"""The backend that the machine allows: TensorRT-LLM where it can serve the model, else Transformers."""

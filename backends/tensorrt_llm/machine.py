@@ -1,0 +1,123 @@
+"""Whether this machine's GPUs can hold and compute a model; the engine itself would fail late and darkly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from backends.errors import LoadError, UnfitError
+from backends.tensorrt_llm.config import TensorrtLlmConfig
+from backends.tensorrt_llm.model import MANIFEST, Model, read_json
+from llama.memory import Precision, cache_bytes_per_token, cache_tokens, shard, stage_bytes, workspace_bytes
+
+_OLDEST = (8, 0)
+"""Ampere (TensorRT-LLM's support matrix)."""
+_OLDEST_FP8 = (8, 9)
+"""Ada and Hopper: the first with FP8 tensor cores."""
+_GB = 1e9
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU of this machine.
+
+    Attributes:
+        capability: compute capability, such as (9, 0) for an H100.
+        free_bytes: memory that nobody uses now.
+    """
+
+    capability: tuple[int, int]
+    free_bytes: int
+
+
+def gpus() -> list[Gpu]:
+    """Look at this machine's GPUs; none where PyTorch finds none."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return []
+    found = []
+    for index in range(torch.cuda.device_count()):
+        major, minor = torch.cuda.get_device_capability(index)
+        found.append(Gpu((major, minor), int(torch.cuda.mem_get_info(index)[0])))
+    return found
+
+
+def check_machine(config: TensorrtLlmConfig, model: Model) -> None:
+    """Accept the machine, or say what it lacks.
+
+    Raises:
+        UnfitError: too few GPUs, too old ones, or too little memory.
+        LoadError: the engine was compiled for another GPU.
+    """
+    parallel = config.parallel
+    total = parallel.tensor * parallel.pipeline
+    wanted = min(total, parallel.gpus_per_node or total)
+    found = gpus()
+    if len(found) < wanted:
+        raise UnfitError(
+            f"TensorRT-LLM needs {wanted} GPUs here, and there are {len(found)}: "
+            "set parallel.tensor and parallel.pipeline to what there is"
+        )
+    fp8 = "fp8" in (model.dtype, config.kv_cache.dtype)
+    oldest, what = (_OLDEST_FP8, "FP8") if fp8 else (_OLDEST, "TensorRT-LLM")
+    used = found[:wanted]
+    _check_manifest(config, used)
+    for gpu in used:
+        if gpu.capability < oldest:
+            raise UnfitError(
+                f"{what} needs GPUs of compute capability {oldest[0]}.{oldest[1]} or newer, and one here has "
+                f"{gpu.capability[0]}.{gpu.capability[1]}: use another GPU or another precision"
+            )
+    _check_memory(config, model, min(gpu.free_bytes for gpu in used))
+
+
+def _check_memory(config: TensorrtLlmConfig, model: Model, free: int) -> None:
+    """Refuse weights that don't fit, and a context that no request could fill.
+
+    The arithmetic is `paddock plan`'s. Of an engine only the files count: its build settled its precisions.
+    """
+    parallel = config.parallel
+    part = shard(model.shape, parallel.tensor)
+    if config.engine is not None:
+        files = (path.stat().st_size for path in Path(config.engine).glob("rank*.engine"))
+        weights, most = max(files, default=0), model.context_length
+    else:
+        weights = stage_bytes(part, _precision(model.dtype), parallel.pipeline)
+        fp8 = config.kv_cache.dtype == "fp8" or model.fp8_cache
+        token = cache_bytes_per_token(part, Precision.fp8 if fp8 else Precision.bf16, parallel.pipeline)
+        left = free - weights - workspace_bytes(part, Precision.bf16, config.max_batch_tokens)
+        most = cache_tokens(left, token, config.kv_cache.memory_fraction)
+    if weights > free or most < 1:
+        raise UnfitError(
+            f"the weights take {weights / _GB:.2f} GB of each GPU, and {free / _GB:.2f} GB are free: free it, use more "
+            "GPUs (parallel.tensor), or an FP8 checkpoint"
+        )
+    if most < model.context_length:
+        raise UnfitError(
+            f"beside {weights / _GB:.2f} GB of weights there is room for the keys and values of {most} tokens, and "
+            f"context_length is {model.context_length}: lower it to {most} at most, set kv_cache.dtype to fp8, or use "
+            "more GPUs (parallel.tensor)"
+        )
+
+
+def _precision(dtype: str) -> Precision:
+    """What comes nearest to a checkpoint's own word for its weights."""
+    if dtype == "fp8":
+        return Precision.fp8
+    return Precision.int4 if dtype in ("nvfp4", "w4a16_awq", "w4a8_awq") else Precision.bf16
+
+
+def _check_manifest(config: TensorrtLlmConfig, used: list[Gpu]) -> None:
+    """Compare with the GPU that an engine of `paddock build` was compiled on; TensorRT tells it late and darkly."""
+    path = Path(config.engine or "") / MANIFEST
+    if config.engine is None or not path.is_file():
+        return
+    manifest = read_json(path, "build the engine again")
+    capability = manifest.get("compute_capability")
+    for gpu in used:
+        if capability is not None and tuple(capability) != gpu.capability:
+            raise LoadError(
+                f"engine {config.engine} was compiled for compute capability {capability[0]}.{capability[1]}, and a "
+                f"GPU here has {gpu.capability[0]}.{gpu.capability[1]}: build it here, with `{manifest.get('command')}`"
+            )

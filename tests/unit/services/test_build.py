@@ -1,0 +1,158 @@
+"""From a checkpoint to an engine that loads, with TensorRT-LLM's stand-in and a Model Optimizer of three lines."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import sys
+
+import pytest
+
+from backends.errors import LoadError
+from backends.tensorrt_llm import compile as compiler
+from backends.tensorrt_llm.backend import TensorrtLlmBackend
+from backends.tensorrt_llm.machine import Gpu
+from services import build as builds
+from services.artifact import MANIFEST, BuildError
+from services.build import Plan, build
+from services.commands import command_line
+from tests.contract.rig import soon
+from tests.tensorrt_llm import fake
+
+QUANTIZED = '{"quantization": {"quant_algo": "FP8"}}'
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    with fake.installed():
+        folder = fake.checkpoint_folder(tmp_path / "checkpoint", 512, 1024)
+        (folder / "model.safetensors").write_bytes(b"weights")
+        yield folder
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Compile here, where the stand-in is, and count how often."""
+    jobs = []
+
+    def run(command, who, *, capture=False):
+        assert command[:3] == [sys.executable, "-m", "backends.tensorrt_llm.compile"]
+        job = json.loads(command[3])
+        jobs.append(job)
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            compiler.main(job)
+        return out.getvalue()
+
+    monkeypatch.setattr(builds, "_run", run)
+    return jobs
+
+
+def plan(checkpoint, **fields):
+    limits = {"max_batch_size": 16, "max_num_tokens": 256, "max_seq_len": 512}
+    output = checkpoint.parent / "engines"
+    return Plan(checkpoint=str(checkpoint), output=output, command="paddock build it", **{**limits, **fields})
+
+
+def quiet(text):
+    pass
+
+
+async def load(checkpoint, engine):
+    settings = {"max_concurrency": 16, "max_batch_tokens": 256, "response_formats": False}
+    backend = TensorrtLlmBackend(checkpoint=str(checkpoint), engine=str(engine), **settings)
+    try:
+        return await soon(backend.load())
+    finally:
+        await soon(backend.close())
+
+
+async def test_an_engine_is_built_once_and_loads(checkpoint, in_process):
+    built = build(plan(checkpoint, engine=True), quiet)
+    assert build(plan(checkpoint, engine=True), quiet) == built
+    assert [bool(job) for job in in_process] == [False, True, False]  # asked what there is, compiled, asked again
+    manifest = json.loads((built.engine / MANIFEST).read_text())
+    assert manifest["tensorrt_llm"] == "1.2.1"
+    assert manifest["compute_capability"] == [9, 0]
+    assert manifest["precision"] == "as published"
+    assert set(manifest["sources"]) >= {"config.json", "model.safetensors"}
+    assert (await load(checkpoint, built.engine)).context_length == 512
+    other = build(plan(checkpoint, engine=True, max_seq_len=256), quiet)
+    assert other.engine != built.engine
+
+
+async def test_an_engine_for_another_gpu_is_refused_with_the_command_that_rebuilds(checkpoint, in_process):
+    built = build(plan(checkpoint, engine=True), quiet)
+    with (
+        fake.machine_of([Gpu((8, 9), 10**12)]),
+        pytest.raises(LoadError, match=r"for compute capability 9\.0, and a GPU here has 8\.9.*`paddock build it`"),
+    ):
+        await load(checkpoint, built.engine)
+    account = json.loads((built.engine / "config.json").read_text())
+    (built.engine / "config.json").write_text(json.dumps({**account, "version": "1.2.0"}))
+    with pytest.raises(LoadError, match=r"built by TensorRT-LLM 1\.2\.0.*`paddock build it`"):
+        await load(checkpoint, built.engine)
+
+
+def test_the_compiled_flow_quantizes_by_itself(checkpoint, in_process):
+    build(plan(checkpoint, engine=True, fp8=True), quiet)
+    assert in_process[-1]["quantize"]
+    assert fake.LLM.made[-1].arguments["quant_config"].quant_algo == "FP8"
+    (checkpoint / "hf_quant_config.json").write_text(QUANTIZED)
+    build(plan(checkpoint, engine=True, fp8=True), quiet)
+    assert not in_process[-1]["quantize"]
+
+
+def test_without_a_gpu_there_is_nothing_to_compile_for(checkpoint, in_process):
+    with fake.machine_of([]), pytest.raises(BuildError, match="no GPU here"):
+        build(plan(checkpoint, engine=True), quiet)
+
+
+def test_an_engine_that_is_not_whole_is_not_kept(checkpoint, in_process, monkeypatch):
+    monkeypatch.setattr(fake.EngineLLM, "save", lambda self, folder: None)
+    with pytest.raises(BuildError, match="left no whole engine"):
+        build(plan(checkpoint, engine=True), quiet)
+    assert not [path for path in (checkpoint.parent / "engines").iterdir() if path.is_dir()]
+
+
+def optimizer(tmp_path, body):
+    """Write an interpreter that does something else: called as PYTHON quantize.py SOURCE TARGET TEXTS."""
+    path = tmp_path / "python"
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+    texts = tmp_path / "texts.txt"
+    texts.write_text("one\ntwo\n")
+    return {"modelopt_python": str(path), "calibration": texts, "fp8": True}
+
+
+def test_a_quantized_checkpoint_is_whole_and_made_once(checkpoint, tmp_path):
+    body = f"echo quantized > $3/model.safetensors; echo '{QUANTIZED}' > $3/hf_quant_config.json; cp $2/config.json $3/"
+    told = []
+    built = build(plan(checkpoint, **optimizer(tmp_path, body)), told.append).checkpoint
+    assert (built / "tokenizer.json").is_file()
+    assert (built / MANIFEST).is_file()
+    assert any("Model Optimizer" in line for line in told)
+    assert build(plan(checkpoint, **optimizer(tmp_path, "exit 1")), quiet).checkpoint == built
+
+
+@pytest.mark.parametrize(("body", "message"), [("exit 3", "exit code 3"), ("true", "left no FP8 checkpoint")])
+def test_a_failed_quantization_leaves_nothing(checkpoint, tmp_path, body, message):
+    with pytest.raises(BuildError, match=message):
+        build(plan(checkpoint, **optimizer(tmp_path, body)), quiet)
+    assert not [path for path in (tmp_path / "engines").iterdir() if path.is_dir()]
+
+
+def test_quantizing_without_its_environment_says_what_to_give(checkpoint):
+    with pytest.raises(BuildError, match="--modelopt-python"):
+        build(plan(checkpoint, fp8=True), quiet)
+
+
+def test_the_command_line_says_what_there_is_and_how_to_serve_it(checkpoint, capsys):
+    (checkpoint / "hf_quant_config.json").write_text(QUANTIZED)
+    assert command_line.run(["build", str(checkpoint), "--fp8"]) == 0
+    told = capsys.readouterr()
+    assert told.out == f"{checkpoint}\n"
+    assert "FP8 already" in told.err
+    assert f"models.custom.checkpoint={checkpoint}" in told.err
+    assert command_line.run(["build", "/absent/folder"]) == 1
+    assert "no folder /absent/folder" in capsys.readouterr().err

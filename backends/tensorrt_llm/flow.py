@@ -130,9 +130,8 @@ class Flow(ABC):
 
     def shutdown(self) -> None:
         """End the engine. Blocks; idempotent, and safe where `start` failed."""
-        llm, self._llm = self._llm, self._llm
-        if llm is not None:
-            llm.shutdown()
+        if self._llm is not None:
+            self._llm.shutdown()
 
     def room(self, request: GenerationRequest) -> int:
         """Tell how many ids the engine may make for a request."""

@@ -26,6 +26,8 @@ import torch
 import transformers
 
 from backends.transformers.backend import TransformersBackend
+from backends.transformers.scheduler import Scheduler
+from backends.transformers.sequence import Sequence
 from backends.types import GenerationRequest, Sampling, TokenLogprob
 from benchmarks.result import save, table
 
@@ -71,6 +73,7 @@ async def _stress(count: int, at_once: int) -> bool:
         )
         await backend.load()
         outcomes, waits, started = Counter[str](), asyncio.Semaphore(at_once), time.perf_counter()
+        _count_preemptions(outcomes)
         source = random.Random(1)
 
         async def one(kind: int, fate: float, patience: float) -> None:
@@ -88,6 +91,18 @@ async def _stress(count: int, at_once: int) -> bool:
     path = save("stress", {"outcomes": outcomes, "seconds": seconds})
     print(f"\n{count} requests in {seconds:.0f} s; written to {path}")
     return not bad
+
+
+def _count_preemptions(outcomes: Counter[str]) -> None:
+    """Count, from here on, how often a request had to give way."""
+    preempt = Scheduler.preempt
+
+    def counting(scheduler: Scheduler) -> list[Sequence]:
+        preempted = preempt(scheduler)
+        outcomes["(preemptions on the way)"] += len(preempted)
+        return preempted
+
+    Scheduler.preempt = counting  # type: ignore[method-assign, assignment]
 
 
 async def _expected(folder: str, kinds: list[GenerationRequest]) -> list[Result]:

@@ -1,4 +1,4 @@
-"""The command line: `paddock serve|chat|generate|tokenize|classify|models|plan|build`.
+"""The command line: `paddock serve|chat|generate|tokenize|classify|models|key|plan|build`.
 
 Exit codes: 0 done; 1 the server could not; 2 the command must be changed; 130 stopped by Ctrl-C; 141 the reader of the
 output has gone.

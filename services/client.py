@@ -23,11 +23,18 @@ from paddock.v1.model_pb2 import GetModelRequest, ListModelsRequest, Model
 from paddock.v1.tokenize_pb2 import TokenizeRequest, TokenizeResponse
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
+API_KEY_VARIABLE = "PADDOCK_API_KEY"
+"""Of the environment; an argument would be seen by everybody on the machine."""
 
 _DETAILS_KEY = "grpc-status-details-bin"
 _LOOPBACK = ("127.0.0.1:", "localhost:", "[::1]:", "unix:")
 _UNKNOWN_HOST = ("DNS resolution failed", "errors resolving")  # how gRPC's releases say it
-_CALLERS_MISTAKE = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND)
+_CALLERS_MISTAKE = (
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.PERMISSION_DENIED,
+)
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -65,11 +72,29 @@ class Details:
 class Client(AbstractContextManager["Client"]):
     """One channel to one server. Use it as a context manager: leaving it ends what is still under way."""
 
-    def __init__(self, address: str, timeout_s: float | None = None) -> None:
-        """Take where the server is, and how long each call may last (default: without limit). Connects when called."""
+    def __init__(
+        self,
+        address: str,
+        timeout_s: float | None = None,
+        tls: grpc.ChannelCredentials | None = None,
+        api_key: str | None = None,
+    ) -> None:
+        """Connect when called.
+
+        Args:
+            address: where the server is.
+            timeout_s: how long each call may last; None for no limit.
+            tls: whom to trust and what to show; None for a plain connection.
+            api_key: says who calls.
+        """
         self.address = address
         self.timeout_s = timeout_s
-        self._channel = grpc.insecure_channel(address, options=_channel_options(address))
+        self.secure = tls is not None
+        self._api_key = api_key
+        options = _channel_options(address)
+        self._channel = (
+            grpc.insecure_channel(address, options) if tls is None else grpc.secure_channel(address, tls, options)
+        )
         self._stub = InferenceServiceStub(self._channel)
 
     def __exit__(self, *exception: object) -> None:
@@ -82,7 +107,7 @@ class Client(AbstractContextManager["Client"]):
 
     def stream(self, request: GenerateRequest) -> Generator[StreamEvent, None, None]:
         """Answer as events. Closing this generator cancels the call: hold it in `contextlib.closing`."""
-        call = self._stub.GenerateStream(request, timeout=self.timeout_s, metadata=_metadata())
+        call = self._stub.GenerateStream(request, timeout=self.timeout_s, metadata=self._metadata())
         answering = False
         try:
             for response in call:
@@ -110,13 +135,17 @@ class Client(AbstractContextManager["Client"]):
         return self._call(self._stub.GetModel, GetModelRequest(model=name)).model
 
     def _call(self, method: grpc.UnaryUnaryMultiCallable[Request, Response], request: Request) -> Response:
-        future = method.future(request, timeout=self.timeout_s, metadata=_metadata())
+        future = method.future(request, timeout=self.timeout_s, metadata=self._metadata())
         try:
             return future.result()
         except grpc.RpcError as error:
             raise self._explained(error, answering=False) from error
         finally:
             future.cancel()
+
+    def _metadata(self) -> tuple[tuple[str, str], ...]:
+        shown = (("authorization", f"Bearer {self._api_key}"),) if self._api_key else ()
+        return (("x-request-id", uuid.uuid4().hex), *shown)
 
     def _explained(self, error: grpc.RpcError, answering: bool) -> CallError:
         details = read_details(error)
@@ -170,6 +199,14 @@ def _told_by_details(message: str, details: Details) -> str | None:
         case "FEATURE_UNSUPPORTED":
             model = f"model {told['model']!r}" if told.get("model") else "the model"
             return f"{model} does not support {told.get('feature', 'this')}{_REMEDY.get(told.get('feature', ''), '')}"
+        case "CREDENTIAL_MISSING":
+            return f"the server wants to know who calls: set {API_KEY_VARIABLE}, or give --tls-cert and --tls-key"
+        case "CREDENTIAL_INVALID":
+            return f"the server does not know this key or certificate: is {API_KEY_VARIABLE} right?"
+        case "MODEL_NOT_PERMITTED":
+            return (
+                f"{told.get('caller', 'this caller')} may not ask model {told.get('model', '')!r}: choose with --model"
+            )
         case "DEADLINE_TOO_SHORT":
             return "the time given was too short for a first token: raise --timeout"
     if details.violations:
@@ -189,6 +226,10 @@ def _told_by_code(code: grpc.StatusCode, message: str, client: Client, answering
     match code:
         case grpc.StatusCode.UNAVAILABLE if answering:
             return f"the connection to {where} was lost in the middle of the answer"
+        case grpc.StatusCode.UNAVAILABLE if message.startswith("failed to connect") and (
+            told := next((told for sign, told in _HANDSHAKE.items() if sign in message), None)
+        ):
+            return f"the server at {where} {told[client.secure]}"
         case grpc.StatusCode.UNAVAILABLE if message.startswith("failed to connect"):
             local = where.startswith(_LOOPBACK)
             remedy = "start one with: make run  (or paddock serve)" if local else "is --address right?"
@@ -205,6 +246,18 @@ def _told_by_code(code: grpc.StatusCode, message: str, client: Client, answering
     return None
 
 
+_WRONG_CERTIFICATE = "shows a certificate that --tls-ca does not vouch for: is that the right file?"
+_WRONG_NAME = "shows a certificate of another name: give --address the name that is in it"
+_HANDSHAKE = {
+    "CERTIFICATE_VERIFY_FAILED": (_WRONG_CERTIFICATE, _WRONG_CERTIFICATE),
+    "Hostname Verification": (_WRONG_NAME, _WRONG_NAME),
+    "Socket closed": (
+        "closed the connection: if it wants TLS, give --tls-ca",
+        "closed the connection: if it wants a certificate, give --tls-cert and --tls-key",
+    ),
+}
+"""How gRPC says what went wrong in connecting, and what to say: over a plain connection, and over TLS."""
+
 _FLAGS = {
     name: f"--{name.replace('_', '-')}"
     for name in ("model", "temperature", "top_p", "top_k", "min_p", "seed", "max_tokens", "logprobs")
@@ -216,10 +269,6 @@ def _flagged(path: str) -> str:
     parts = path.split(".")
     flag = _FLAGS.get(parts[-1]) or _FLAGS.get(parts[0])
     return f"{flag} ({path})" if flag else path
-
-
-def _metadata() -> tuple[tuple[str, str], ...]:
-    return (("x-request-id", uuid.uuid4().hex),)
 
 
 def _channel_options(address: str) -> list[tuple[str, str | int]]:

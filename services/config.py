@@ -6,7 +6,6 @@ Every mistake ends as one `ConfigError` sentence that names the key and the reme
 from __future__ import annotations
 
 import importlib
-import ipaddress
 import pkgutil
 import re
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 import backends
 from services.errors import ConfigError
 from services.guard.config import GuardConfig, GuardKind, GuardSubject, check_sizes
+from services.identity.config import TlsConfig, check_server, is_loopback
 from services.routing import config as routing_config
 from services.routing.config import RoutedModelConfig, RoutingConfig
 from services.sampling import RANGES
@@ -90,7 +90,10 @@ class ServerConfig:
 
     Attributes:
         address: host:port, or unix:PATH. Port 0 takes a free one.
-        insecure: allow an address that other machines reach, though callers are not identified.
+        insecure: allow an address that other machines reach, though callers are not identified, and keys that travel
+            unencrypted, to this server and to workers.
+        tls: certificates; without them connections are plain.
+        api_keys: file of those who may call, with their keys' digests; see docs/security.md. Read again on changes.
         reflection: answer `grpc.reflection`.
         max_request_bytes: of one message from a client.
         max_response_bytes: of one message to a client.
@@ -110,6 +113,8 @@ class ServerConfig:
 
     address: str = "127.0.0.1:50051"
     insecure: bool = False
+    tls: TlsConfig = field(default_factory=TlsConfig)
+    api_keys: str | None = None
     reflection: bool = True
     max_request_bytes: int = 20 * 2**20
     max_response_bytes: int = 64 * 2**20
@@ -209,6 +214,7 @@ def _check(config: PaddockConfig) -> None:
         _check_model(f"models.{key}", model)
         _check_guards(f"models.{key}", model.guards, served, names)
     routing_config.check(config.routing)
+    _check_keys_to_workers(config)
     for entry in fields(config.server):
         value = getattr(config.server, entry.name)
         most = _MOST_S if isinstance(value, float) else _MOST
@@ -281,23 +287,24 @@ _MOST_S = _MOST // 1000
 """In milliseconds that is the same."""
 
 
-def _is_loopback(address: str) -> bool:
-    host = address.rpartition(":")[0].strip("[]")
-    try:
-        return address.startswith("unix:") or host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _check_address(server: ServerConfig) -> None:
     match = re.fullmatch(r".+:(\d{1,5})", server.address)
     if not server.address.startswith("unix:") and not (match and int(match[1]) < 2**16):
         raise ConfigError(f"server.address: {server.address!r} is no host:port; give one such as 127.0.0.1:50051")
-    if not _is_loopback(server.address) and not server.insecure:
-        raise ConfigError(
-            f"server.address: {server.address} can be reached from other machines and callers are not identified; "
-            "use a loopback address, or set server.insecure=true"
-        )
+    check_server(server)
+
+
+def _check_keys_to_workers(config: PaddockConfig) -> None:
+    for key, model in config.routing.models.items():
+        for number, pool in enumerate(model.pools):
+            addresses = [*(upstream.address for upstream in pool.upstreams), *filter(None, [pool.dns])]
+            elsewhere = next((address for address in addresses if not is_loopback(address)), None)
+            plain = pool.api_key_file is not None and pool.tls.ca_file is None
+            if plain and elsewhere is not None and not config.server.insecure:
+                raise ConfigError(
+                    f"routing.models.{key}.pools[{number}].api_key_file: the key would travel unencrypted to "
+                    f"{elsewhere}; set tls.ca_file of the pool, or set server.insecure=true"
+                )
 
 
 def _sentence(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""The outermost layer of every call: request id, admission while draining, and errors turned into statuses."""
+"""The outermost layer of every call: its id, who calls, admission while draining, and errors turned into statuses."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 import uuid
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -15,6 +16,7 @@ import grpc.aio
 from google.protobuf.message import DecodeError
 
 from services.errors import DrainingError, InvalidArgumentError, OverloadedError, Violation
+from services.identity.identity import Identity
 from services.routing.error import UpstreamError
 from services.status import DETAILS_KEY, to_status
 
@@ -34,12 +36,21 @@ def request_id() -> str:
     return _request_id.get()
 
 
+@dataclass(frozen=True, slots=True)
+class RawRequest:
+    """A request as it came, and as it reads."""
+
+    body: bytes
+    message: Any
+
+
 class Edge(grpc.aio.ServerInterceptor):
     """Wraps the handlers of `InferenceService`; health and reflection pass as they are."""
 
-    def __init__(self, max_calls: int) -> None:
+    def __init__(self, max_calls: int, identity: Identity) -> None:
         """Take how many calls may be handled at once. A call that only waits for its reader is no longer handled."""
         self._max_calls = max_calls
+        self._identity = identity
         self._active = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -81,9 +92,14 @@ class Edge(grpc.aio.ServerInterceptor):
             _request_id.set(call_id)
             await context.send_initial_metadata(((REQUEST_ID_KEY, call_id),))
             try:
+                caller = self._identity.caller(context)
                 if self._draining and not told_while_draining:
                     raise DrainingError
-                return await self._count(behavior, _parsed(parse, request), context)
+                parsed = _parsed(parse, request)
+                self._identity.permit(caller, parsed.message if isinstance(parsed, RawRequest) else parsed)
+                answer = await self._count(behavior, parsed, context)
+                self._identity.hide(caller, answer)
+                return answer
             except UpstreamError as error:  # a status already, and told as it is
                 return await context.abort(error.code, error.message, error.trailing)
             except Exception as error:  # noqa: BLE001 - every error becomes a status

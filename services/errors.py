@@ -11,6 +11,9 @@
     ├── DrainingError             the server is shutting down
     ├── OverloadedError           the server handles as many calls as it may
     ├── QueueFullError            too many requests wait already
+    ├── CredentialMissingError    nothing says who calls
+    ├── CredentialInvalidError    what says who calls is nobody's
+    ├── ModelNotPermittedError    who calls may not ask this model
     ├── DeadlineTooShortError     the deadline came before a first token
     └── ReaderStalledError        the client stopped reading
 
@@ -130,6 +133,29 @@ class QueueFullError(ServiceError):
         super().__init__(f"model {model!r} has too many requests waiting")
         self.model = model
         self.retry_after_s = retry_after_s
+
+
+class CredentialMissingError(ServiceError):
+    """Nothing says who calls."""
+
+    def __init__(self) -> None:
+        super().__init__("callers are identified here: send `authorization: Bearer KEY`, or a client certificate")
+
+
+class CredentialInvalidError(ServiceError):
+    """What says who calls is nobody's; what exactly is wrong with it is not told."""
+
+    def __init__(self) -> None:
+        super().__init__("the key or certificate is not known here")
+
+
+class ModelNotPermittedError(ServiceError):
+    """`caller` may not ask `model`, whether there is one or not."""
+
+    def __init__(self, caller: str, model: str) -> None:
+        super().__init__(f"caller {caller!r} may not ask model {model!r}")
+        self.caller = caller
+        self.model = model
 
 
 class DeadlineTooShortError(ServiceError):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from backends.errors import LoadError
 from services import config as configs
-from services.config import PaddockConfig
+from services.config import PaddockConfig, ServerConfig
 from services.errors import ConfigError
 from services.model import ServedModel
 from services.server import Server
@@ -57,7 +57,7 @@ async def _serve(config: PaddockConfig) -> tuple[bool, ServedModel | None]:
         _log.info("listening on %s; not serving until loaded", server.address)
         loaded = await _load(server, stop)
         if loaded:
-            sys.stdout.write(_how_to_call(server))
+            sys.stdout.write(_how_to_call(server, config.server))
             sys.stdout.flush()
             return True, await _until_stop(server, stop)
         return False, None
@@ -117,16 +117,22 @@ def _command() -> str:
     return "paddock" if shutil.which("paddock") or not installed.exists() else os.path.relpath(installed)
 
 
-def _how_to_call(server: Server) -> str:
+def _how_to_call(server: Server, config: ServerConfig) -> str:
     computed = [f"{model.name} ({model.backend_name})" for model in server.models.all]
     models = ", ".join([*computed, *(f"{route.name} (routed)" for route in server.router.routes)])
     talking = [model.name for model in server.models.all if model.loaded is not None and model.loaded.chat is not None]
+    secured = " --tls-ca CA.pem" if config.tls.cert_file else ""
+    secured += " --tls-cert CLIENT.pem --tls-key CLIENT.key" if config.tls.client_ca_file else ""
+    command = f"{'PADDOCK_API_KEY=KEY ' if config.api_keys else ''}{_command()}"
+    where = f"--address {server.address}{secured}"
     if not talking:
-        return f"\nPaddock serves {models} on {server.address}\n\n  {_command()} models --address {server.address}\n"
+        return f"\nPaddock serves {models} on {server.address}\n\n  {command} models {where}\n"
+    if secured or config.api_keys:
+        return f"\nPaddock serves {models} on {server.address}\n\n  {command} chat {where}\n"
     first = talking[0]
     body = f'{{"model":"{first}","chat":{{"messages":[{{"role":"ROLE_USER","content":[{{"text":"Hello!"}}]}}]}}}}'
     return (
         f"\nPaddock serves {models} on {server.address}\n\n"
-        f"  {_command()} chat --address {server.address}\n"
+        f"  {command} chat {where}\n"
         f"  grpcurl -plaintext -d '{body}' \\\n    {server.address} paddock.v1.InferenceService/GenerateStream\n"
     )

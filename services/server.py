@@ -16,6 +16,9 @@ from services.config import PaddockConfig, ServerConfig
 from services.edge import SERVICE, Edge
 from services.errors import ConfigError
 from services.health import HealthServicer
+from services.identity.certificate import server_credentials
+from services.identity.file import follow
+from services.identity.identity import Identity
 from services.inference import InferenceServicer
 from services.model import ServedModel, ServedModels, State
 from services.routing.gateway import Gateway
@@ -42,14 +45,21 @@ class Server:
     """
 
     def __init__(self, config: PaddockConfig) -> None:
+        """Read the files of keys and certificates.
+
+        Raises:
+            ConfigError: one can't be used.
+        """
         self._config = config.server
+        self._credentials = server_credentials(config.server.tls)
         self.models = ServedModels([ServedModel(key, model) for key, model in config.models.items()])
         self.router = Router(config.routing, config.server.max_request_bytes, config.server.max_response_bytes)
         self.address = config.server.address
-        self._edge = Edge(config.server.max_concurrent_rpcs)
+        self._identity = Identity(config.server, lambda: (*self.router.routes, *self.models.all))
+        self._edge = Edge(config.server.max_concurrent_rpcs, self._identity)
         self._health = HealthServicer()
         self._grpc: grpc.aio.Server | None = None
-        self._watcher: asyncio.Task[None] | None = None
+        self._watchers: list[asyncio.Task[None]] = []
         self._draining = False
         self._died = asyncio.Event()
         self._dead: ServedModel | None = None
@@ -73,14 +83,15 @@ class Server:
             names = (service, "grpc.health.v1.Health", reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, server)
         try:
-            self.address = _bind(server, self._config.address)
+            self.address = _bind(server, self._config.address, self._credentials)
         except ConfigError:
             await self.router.close()
             raise
         self._report_health()
         await server.start()
         self._grpc = server
-        self._watcher = asyncio.get_running_loop().create_task(self._watch_health())
+        files = [*self._identity.files, *self.router.files]
+        self._watchers = [asyncio.get_running_loop().create_task(w) for w in (self._watch_health(), follow(files))]
 
     async def load(self) -> None:
         """Load all models, one after the other, and hear of those that are routed.
@@ -106,8 +117,8 @@ class Server:
         self._draining = True
         for model in self.models.all:
             model.drain()
-        if self._watcher is not None:
-            self._watcher.cancel()
+        for watcher in self._watchers:
+            watcher.cancel()
         self._report_health()
         self._edge.drain()
         _log.info("draining, for at most %g s", self._config.drain_s)
@@ -157,9 +168,9 @@ def _name(task: asyncio.Task[Any]) -> str:
     return getattr(task.get_coro(), "__qualname__", "")
 
 
-def _bind(server: grpc.aio.Server, address: str) -> str:
+def _bind(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials | None) -> str:
     try:
-        port = server.add_insecure_port(address)
+        port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     except RuntimeError:
         port = 0
     if not port:

@@ -18,12 +18,15 @@ from backends.errors import (
 )
 from paddock.v1.error_pb2 import ErrorReason as Reason
 from services.errors import (
+    CredentialInvalidError,
+    CredentialMissingError,
     DeadlineTooShortError,
     DrainingError,
     FeatureUnsupportedError,
     GuardUnavailableError,
     InvalidArgumentError,
     ModelNotFoundError,
+    ModelNotPermittedError,
     ModelUnavailableError,
     OverloadedError,
     PromptTooLongError,
@@ -120,6 +123,13 @@ TABLE: tuple[Row, ...] = (
         QueueFullError,
         Code.RESOURCE_EXHAUSTED,
         lambda e: [_info(Reason.ERROR_REASON_QUEUE_FULL, {"model": e.model}), _retry(e.retry_after_s)],
+    ),
+    (CredentialMissingError, Code.UNAUTHENTICATED, lambda e: [_info(Reason.ERROR_REASON_CREDENTIAL_MISSING)]),
+    (CredentialInvalidError, Code.UNAUTHENTICATED, lambda e: [_info(Reason.ERROR_REASON_CREDENTIAL_INVALID)]),
+    (
+        ModelNotPermittedError,
+        Code.PERMISSION_DENIED,
+        lambda e: [_info(Reason.ERROR_REASON_MODEL_NOT_PERMITTED, {"caller": e.caller, "model": e.model})],
     ),
     (DeadlineTooShortError, Code.DEADLINE_EXCEEDED, lambda e: [_info(Reason.ERROR_REASON_DEADLINE_TOO_SHORT)]),
     (ReaderStalledError, Code.CANCELLED, lambda e: [_info(Reason.ERROR_REASON_READER_STALLED)]),

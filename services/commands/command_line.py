@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import NoReturn
 
 from services.client import CallError, version
-from services.commands import build, chat, classify, generate, models, plan, serve, tokenize
+from services.commands import build, chat, classify, generate, key, models, plan, serve, tokenize
 from services.commands.console import Console, UsageError, one_line
 
 COMMANDS: Mapping[str, tuple[ModuleType, str]] = {
@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, tuple[ModuleType, str]] = {
     "tokenize": (tokenize, "print the tokens of a text"),
     "classify": (classify, "print what a guard or a classifier makes of a text"),
     "models": (models, "print what is served"),
+    "key": (key, "make a key for someone who is to call"),
     "plan": (plan, "tell what a model needs, before anything is deployed"),
     "build": (build, "make a checkpoint ready for TensorRT-LLM"),
 }

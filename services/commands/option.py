@@ -9,13 +9,18 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import grpc
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from paddock.v1.generate_pb2 import GenerateRequest
 from paddock.v1.guard_pb2 import GuardMode, GuardOptions
-from services.client import DEFAULT_ADDRESS, Client
+from services.client import API_KEY_VARIABLE, DEFAULT_ADDRESS, Client
 from services.commands.console import Console, UsageError, checked
+from services.errors import ConfigError
+from services.identity.certificate import channel_credentials
+from services.identity.config import is_loopback
+from services.identity.file import read
 
 _RESOLVED = ("dns:", "ipv4:", "ipv6:", "unix:", "xds:")
 _HOST_PORT = re.compile(r"(?:[^\s:/\[\]]+|\[[0-9A-Fa-f:.%]+\]):([0-9]{1,5})")
@@ -36,6 +41,11 @@ def add_server(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", type=seconds, metavar="SECONDS", help="how long a call may take (default: no limit)"
     )
+    group = parser.add_argument_group("who calls (a key is read from $PADDOCK_API_KEY)")
+    group.add_argument("--tls-ca", metavar="FILE", help="use TLS, and trust the authorities of this PEM file")
+    group.add_argument("--tls-cert", metavar="FILE", help="the certificate to show, a PEM file")
+    group.add_argument("--tls-key", metavar="FILE", help="its private key, a PEM file")
+    group.add_argument("--insecure", action="store_true", help="let the key travel unencrypted to another machine")
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -107,7 +117,29 @@ def shape_answer(request: GenerateRequest, args: argparse.Namespace) -> None:
 
 def connect(args: argparse.Namespace) -> Client:
     """Return the client for the options of `add_server`."""
-    return Client(args.address, args.timeout)
+    if (args.tls_cert is None) != (args.tls_key is None):
+        raise UsageError("--tls-cert and --tls-key belong together: give both")
+    if args.tls_cert is not None and args.tls_ca is None:
+        raise UsageError("--tls-cert is shown to servers by TLS only: give --tls-ca, too")
+    key = os.environ.get(API_KEY_VARIABLE) or None
+    if key is not None and not re.fullmatch(r"[\x21-\x7e]+", key):
+        raise UsageError(f"{API_KEY_VARIABLE} holds no key: a key has neither spaces nor other signs than ASCII's")
+    if key is not None and args.tls_ca is None and not (is_loopback(args.address) or args.insecure):
+        raise UsageError(
+            f"{API_KEY_VARIABLE} would travel unencrypted to {args.address}: give --tls-ca, or --insecure if it may"
+        )
+    return Client(args.address, args.timeout, _tls(args), key)
+
+
+def _tls(args: argparse.Namespace) -> grpc.ChannelCredentials | None:
+    if args.tls_ca is None:
+        return None
+    shown = {"--tls-cert": args.tls_cert, "--tls-key": args.tls_key} if args.tls_cert else {}
+    files = {"--tls-ca": args.tls_ca, **shown}
+    try:
+        return channel_credentials(files, {name: read(name, path) for name, path in files.items()})
+    except ConfigError as error:
+        raise UsageError(str(error)) from None
 
 
 def add_text(parser: argparse.ArgumentParser) -> None:

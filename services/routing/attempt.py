@@ -107,7 +107,7 @@ class Attempts:
 
     def unavailable(self, error: UpstreamError | None = None) -> Exception:
         """Give what the client is told when nothing more can be done."""
-        if error is not None and (error.status is not None or not error.lost):
+        if error is not None and not error.refused and (error.status is not None or not error.lost):
             return error
         why = "not answered by any worker now" if error is None else "no longer answering"
         return ModelUnavailableError(self._route.name, why, RETRY_ELSEWHERE_S)

@@ -1,13 +1,19 @@
-"""Connections to workers: one per address, however many models a worker serves."""
+"""Connections to workers: one per address and way to secure it, however many models a worker serves."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Hashable
 from typing import Any
 
+import grpc
 import grpc.aio
 
 from services.routing.config import RoutingConfig
+from services.routing.credential import Credential
+
+_Way = tuple[str, Hashable]
 
 
 class Channels:
@@ -16,22 +22,30 @@ class Channels:
     def __init__(self, config: RoutingConfig, max_send_bytes: int, max_receive_bytes: int) -> None:
         """Take the sizes of the largest messages, in bytes."""
         self._options = _options(config, max_send_bytes, max_receive_bytes)
-        self._open: dict[str, grpc.aio.Channel] = {}
-        self._users: dict[str, int] = {}
+        self._open: dict[_Way, grpc.aio.Channel] = {}
+        self._users: Counter[grpc.aio.Channel] = Counter()
 
-    def acquire(self, address: str) -> grpc.aio.Channel:
+    def acquire(self, address: str, credential: Credential) -> grpc.aio.Channel:
         """Give the connection to an address; `release` says that it is no longer used."""
-        if address not in self._open:
-            self._open[address] = grpc.aio.insecure_channel(address, options=self._options)
-        self._users[address] = self._users.get(address, 0) + 1
-        return self._open[address]
+        way = (address, credential.way)
+        if way not in self._open:
+            self._open[way] = self._connect(address, credential)
+        self._users[self._open[way]] += 1
+        return self._open[way]
 
-    async def release(self, address: str) -> None:
+    async def release(self, channel: grpc.aio.Channel) -> None:
         """Close a connection that nobody uses any more."""
-        self._users[address] -= 1
-        if not self._users[address]:
-            del self._users[address]
-            await self._open.pop(address).close()
+        self._users[channel] -= 1
+        if not self._users[channel]:
+            del self._users[channel]
+            self._open = {way: other for way, other in self._open.items() if other is not channel}
+            await channel.close()
+
+    def _connect(self, address: str, credential: Credential) -> grpc.aio.Channel:
+        if credential.tls is None:
+            return grpc.aio.insecure_channel(address, options=self._options)
+        named = [("grpc.ssl_target_name_override", credential.server_name)] if credential.server_name else []
+        return grpc.aio.secure_channel(address, credential.tls.value, options=[*self._options, *named])
 
     async def close(self) -> None:
         """Close all."""

@@ -9,6 +9,7 @@ from omegaconf import MISSING
 
 from services.errors import ConfigError
 from services.guard.config import GuardKind
+from services.identity.config import UpstreamTlsConfig, check_upstream_tls
 
 _LONGEST_S = 3600.0
 _MOST_WEIGHT = 1e6
@@ -35,11 +36,15 @@ class PoolConfig:
         name: in logs and in the metadata of answers.
         upstreams: the workers.
         dns: host:port, each of whose addresses is a worker too, with weight 1.
+        tls: how the workers are known, and this server to them; without it connections are plain.
+        api_key_file: holds the key that the workers know this server by, and nothing else. Read again when it changes.
     """
 
     name: str = MISSING
     upstreams: list[UpstreamConfig] = field(default_factory=list)
     dns: str | None = None
+    tls: UpstreamTlsConfig = field(default_factory=UpstreamTlsConfig)
+    api_key_file: str | None = None
 
 
 @dataclass
@@ -162,6 +167,7 @@ def _check_pools(where: str, model: RoutedModelConfig) -> None:
             raise ConfigError(f"{where}[{number}].upstreams: is empty; give at least one, with its address, or dns")
         if pool.dns is not None and not _is_host_and_port(pool.dns):
             raise ConfigError(f"{where}[{number}].dns: {pool.dns!r} is no host:port; give one such as workers:50051")
+        check_upstream_tls(f"{where}[{number}].tls", pool.tls)
         for place, upstream in enumerate(pool.upstreams):
             key = f"{where}[{number}].upstreams[{place}]"
             _check_upstream(key, upstream)

@@ -40,9 +40,15 @@ class UpstreamError(ServiceError):
         self.status = _status(trailing)
 
     @property
+    def refused(self) -> bool:
+        """Whether the worker doesn't know this server, or not as one that may ask: no matter of the client's."""
+        return self.code in (Code.UNAUTHENTICATED, Code.PERMISSION_DENIED)
+
+    @property
     def lost(self) -> bool:
         """Whether the worker, or the way to it, is gone: another one may do what was asked."""
-        return self.code is Code.UNAVAILABLE or (self.status is None and self.code in _TRANSPORT)
+        gone = self.code is Code.UNAVAILABLE or (self.status is None and self.code in _TRANSPORT)
+        return gone or self.refused
 
     @property
     def resumable(self) -> bool:

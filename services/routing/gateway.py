@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 
 from paddock.v1 import generate_pb2, model_pb2, tokenize_pb2
 from services.directory import Directory
-from services.edge import REQUEST_ID_KEY, SERVICE, request_id
+from services.edge import REQUEST_ID_KEY, SERVICE, RawRequest, request_id
 from services.errors import InvalidArgumentError, ServiceError, Violation
 from services.model import ServedModel
 from services.reader import Reader
@@ -37,14 +37,6 @@ _MOST_OUTPUTS = 16
 
 Context = grpc.aio.ServicerContext[Any, Any]
 _Behavior = Callable[[Any, Any], Awaitable[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """A request as it came, and as it reads."""
-
-    body: bytes
-    message: Any
 
 
 class Gateway(grpc.aio.ServerInterceptor):
@@ -74,14 +66,14 @@ class Gateway(grpc.aio.ServerInterceptor):
         parse = handler.request_deserializer
         return make(
             self._dispatch(method, local),
-            request_deserializer=lambda body: _Request(body, parse(body)),
+            request_deserializer=lambda body: RawRequest(body, parse(body)),
             response_serializer=lambda answer: answer if isinstance(answer, bytes) else answer.SerializeToString(),
         )
 
     def _dispatch(self, method: str, local: _Behavior) -> _Behavior:
         """Handle a method: here, or where the request's model is."""
 
-        async def handle(request: _Request, context: Context) -> Any:
+        async def handle(request: RawRequest, context: Context) -> Any:
             if method == "ListModels":
                 return await self._list_models(await local(request.message, context), context)
             model = self._directory.find(_model_of(request.message))
@@ -105,7 +97,7 @@ class Gateway(grpc.aio.ServerInterceptor):
         if inner and self._directory.find(inner) is not route:
             raise InvalidArgumentError([Violation("generate.model", "is not the outer model")])
 
-    async def _stream(self, route: Route, request: _Request, context: Context) -> None:
+    async def _stream(self, route: Route, request: RawRequest, context: Context) -> None:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("handlers run in tasks")
@@ -142,7 +134,7 @@ class Gateway(grpc.aio.ServerInterceptor):
         return model
 
 
-def _call(context: Context, request: _Request | None = None) -> Call:
+def _call(context: Context, request: RawRequest | None = None) -> Call:
     given = context.invocation_metadata() or ()
     forwarded = [(str(key), value) for key, value in given if key in _FORWARDED]
     metadata = [(REQUEST_ID_KEY, request_id()), *forwarded]
@@ -176,7 +168,7 @@ def _suffix(message: Any, route: Route) -> bytes:
     return more.SerializeToString()
 
 
-def _tokens(request: _Request) -> int:
+def _tokens(request: RawRequest) -> int:
     """Estimate what a request costs a worker, in tokens."""
     read, message = len(request.body) // _BYTES_PER_TOKEN, request.message
     if not isinstance(message, generate_pb2.GenerateRequest):

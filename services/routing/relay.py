@@ -76,7 +76,7 @@ async def ask(route: Route, method: str, body: bytes, call: Call, config: RetryC
 
 async def _ask(upstream: Upstream, method: str, body: bytes, call: Call, attempts: Attempts) -> Reply:
     unary: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = upstream.channel.unary_unary(f"{_SERVICE}{method}")
-    made = unary(body, timeout=call.remaining_s(), metadata=call.metadata)
+    made = unary(body, timeout=call.remaining_s(), metadata=[*call.metadata, *upstream.credential.metadata])
     try:
         answer = await made
         return Reply(answer, (*trailing(await made.trailing_metadata()), *attempts.metadata))
@@ -153,7 +153,8 @@ class StreamRelay:
         self._resuming = transcript.begun
         body = await asyncio.to_thread(transcript.request) if self._resuming else self._body
         stream: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = upstream.channel.unary_stream(_STREAM)
-        made = stream(body, timeout=self._call.remaining_s(), metadata=self._call.metadata)
+        metadata = [*self._call.metadata, *upstream.credential.metadata]
+        made = stream(body, timeout=self._call.remaining_s(), metadata=metadata)
         try:
             while isinstance(message := await made.read(), bytes):
                 if self._resuming:

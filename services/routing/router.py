@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Coroutine, Sequence
+from contextlib import suppress
 from functools import partial
+from typing import Any
 
 from services.routing.budget import RetryBudget
 from services.routing.channel import Channels
 from services.routing.config import PoolConfig, RoutedModelConfig, RoutingConfig, UpstreamConfig
+from services.routing.credential import Credential
 from services.routing.discovery import Discovery, Resolve, resolve
 from services.routing.outlier import OutlierDetector
 from services.routing.pool import Pool
@@ -19,6 +22,10 @@ from services.routing.upstream import Upstream
 
 _SUFFIX_BYTES = 2**16
 """What a request grows by when its seed and its model's name are written into it."""
+_STAND_IN_S = 5.0
+"""Seconds to wait for a worker's first word over a new connection."""
+_LOOK_S = 0.5
+"""How often it is looked whether an old connection's calls have ended."""
 
 
 class Router:
@@ -29,24 +36,36 @@ class Router:
     Attributes:
         config: as configured.
         routes: one per model.
+        files: what it reads, to be followed.
     """
 
     def __init__(
         self, config: RoutingConfig, max_request_bytes: int, max_response_bytes: int, ask: Resolve = resolve
     ) -> None:
-        """Take the sizes of the largest messages that are relayed, in bytes, and who resolves host names."""
+        """Take the sizes of the largest messages that are relayed, in bytes, and who resolves host names.
+
+        Raises:
+            ConfigError: a file of a pool's can't be used.
+        """
         self.config = config
+        self._credentials = [
+            [Credential(f"routing.models.{key}.pools[{number}]", pool) for number, pool in enumerate(model.pools)]
+            for key, model in config.models.items()
+        ]
+        self.files = [file for pools in self._credentials for credential in pools for file in credential.files]
         self.routes: Sequence[Route] = ()
         self._channels = Channels(config, max_request_bytes + _SUFFIX_BYTES, max_response_bytes)
         self._ask = ask
         self._discoveries: dict[Discovery, asyncio.Task[None]] = {}
         self._watching: dict[Upstream, asyncio.Task[None]] = {}
+        self._retiring: set[asyncio.Task[None]] = set()
         self._closing: set[asyncio.Task[None]] = set()
         self._rng = random.Random()
 
     def start(self) -> None:
         """Connect to every upstream, and follow its health."""
-        self.routes = [self._route(model) for model in self.config.models.values()]
+        models = zip(self.config.models.values(), self._credentials, strict=True)
+        self.routes = [self._route(model, credentials) for model, credentials in models]
 
     def find(self, name: str) -> Route | None:
         """Find a routed model by name or alias."""
@@ -61,7 +80,7 @@ class Router:
 
     async def close(self) -> None:
         """Ask no more, and close the connections."""
-        tasks = [*self._discoveries.values(), *self._watching.values()]
+        tasks = [*self._discoveries.values(), *self._watching.values(), *self._retiring]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, *self._closing, return_exceptions=True)
@@ -71,41 +90,73 @@ class Router:
         await asyncio.gather(*(discovery.heard.wait() for discovery in self._discoveries))
         await asyncio.gather(*(upstream.heard.wait() for upstream in self._watching))
 
-    def _route(self, model: RoutedModelConfig) -> Route:
+    def _route(self, model: RoutedModelConfig, credentials: Sequence[Credential]) -> Route:
         retry = self.config.retry
         budget = RetryBudget(retry.budget_ratio, retry.budget_min_per_s, time.monotonic)
         route = Route(model.name, model.aliases, model.guard, budget)
-        route.pools = [self._pool(route, pool) for pool in model.pools]
+        route.pools = [self._pool(route, *pool) for pool in zip(model.pools, credentials, strict=True)]
         return route
 
-    def _pool(self, route: Route, config: PoolConfig) -> Pool:
-        pool = Pool(config.name, [self._upstream(route, upstream) for upstream in config.upstreams], self._rng)
+    def _pool(self, route: Route, config: PoolConfig, credential: Credential) -> Pool:
+        upstreams = [self._upstream(route, upstream, credential) for upstream in config.upstreams]
+        pool = Pool(config.name, upstreams, self._rng)
         if config.dns is not None:
-            found = partial(self._found, route, pool, frozenset(upstream.address for upstream in config.upstreams))
+            configured = frozenset(upstream.address for upstream in config.upstreams)
+            found = partial(self._found, route, pool, credential, configured)
             discovery = Discovery(config.dns, self.config.dns_refresh_s, self._ask, found)
             self._discoveries[discovery] = asyncio.get_running_loop().create_task(discovery.follow())
+        if credential.tls is not None:
+            credential.tls.changed = partial(self._reconnect, route, pool, credential)
         return pool
 
-    def _upstream(self, route: Route, config: UpstreamConfig) -> Upstream:
-        channel = self._channels.acquire(config.address)
+    def _upstream(self, route: Route, config: UpstreamConfig, credential: Credential) -> Upstream:
+        channel = self._channels.acquire(config.address, credential)
         outlier = OutlierDetector(self.config.outlier, time.monotonic)
-        upstream = Upstream(route.name, config, channel, outlier, route.changed)
+        upstream = Upstream(route.name, config, channel, outlier, route.changed, credential)
         self._watching[upstream] = asyncio.get_running_loop().create_task(upstream.watch())
         return upstream
 
-    def _found(self, route: Route, pool: Pool, configured: Collection[str], addresses: Collection[str]) -> None:
+    def _found(
+        self,
+        route: Route,
+        pool: Pool,
+        credential: Credential,
+        configured: Collection[str],
+        addresses: Collection[str],
+    ) -> None:
         """Take the addresses that a pool's name has now. One that is gone stays while its worker serves."""
         known = {upstream.address: upstream for upstream in pool.upstreams}
         for address in addresses:
             if address not in known:
-                pool.upstreams.append(self._upstream(route, UpstreamConfig(address)))
+                pool.upstreams.append(self._upstream(route, UpstreamConfig(address), credential))
         for address, upstream in known.items():
             if address not in addresses and address not in configured and not (upstream.serving or upstream.work):
                 pool.upstreams.remove(upstream)
                 self._drop(upstream)
 
+    def _reconnect(self, route: Route, pool: Pool, credential: Credential) -> None:
+        """Let new calls of a pool go over connections that its new certificates secure."""
+        old = list(pool.upstreams)
+        new = [self._upstream(route, UpstreamConfig(each.address, each.weight), credential) for each in old]
+        pool.upstreams += new
+        self._own(self._retire(pool, old, new), self._retiring)
+
+    async def _retire(self, pool: Pool, old: Collection[Upstream], new: Collection[Upstream]) -> None:
+        """Take upstreams out of a pool once others stand in for them, and drop them when their last call has ended."""
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*(upstream.heard.wait() for upstream in new)), _STAND_IN_S)
+        pool.upstreams = [upstream for upstream in pool.upstreams if upstream not in old]
+        for upstream in old:
+            while upstream.work:  # noqa: ASYNC110 - nobody is in a hurry
+                await asyncio.sleep(_LOOK_S)
+            if upstream in self._watching:  # DNS may have dropped it before
+                self._drop(upstream)
+
     def _drop(self, upstream: Upstream) -> None:
         self._watching.pop(upstream).cancel()
-        closing = asyncio.get_running_loop().create_task(self._channels.release(upstream.address))
-        self._closing.add(closing)
-        closing.add_done_callback(self._closing.discard)
+        self._own(self._channels.release(upstream.channel), self._closing)
+
+    def _own(self, work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)

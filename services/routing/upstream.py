@@ -14,6 +14,7 @@ import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.routing.config import UpstreamConfig
+from services.routing.credential import Credential
 from services.routing.error import UpstreamError
 from services.routing.outlier import OutlierDetector
 
@@ -34,6 +35,7 @@ class Upstream:
         address: where it is.
         weight: its share of calls, relative to the others of its pool.
         channel: the connection to it, which other models of the same worker share.
+        credential: what makes the two known to each other.
         serving: it says that it serves the model.
         work: what it has been given and has not ended, in tokens as they are estimated.
         heard: set once it is known whether it serves.
@@ -46,11 +48,13 @@ class Upstream:
         channel: grpc.aio.Channel,
         outlier: OutlierDetector,
         on_change: Callable[[], None],
+        credential: Credential,
     ) -> None:
         """Take whom to tell when `serving` changes."""
         self.address = config.address
         self.weight = config.weight
         self.channel = channel
+        self.credential = credential
         self.serving = False
         self.work = 0
         self.heard = asyncio.Event()

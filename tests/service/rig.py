@@ -87,9 +87,13 @@ def chat(*texts: str, **fields: Any) -> chat_pb2.Chat:
 class Client:
     """One connection to a server."""
 
-    def __init__(self, address: str, options: Sequence[tuple[str, Any]] = ()) -> None:
-        own_connection = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0)]
-        self.channel = grpc.aio.insecure_channel(address, options=[*own_connection, *options])
+    def __init__(
+        self, address: str, options: Sequence[tuple[str, Any]] = (), tls: grpc.ChannelCredentials | None = None
+    ) -> None:
+        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0), *options]
+        self.channel = (
+            grpc.aio.secure_channel(address, tls, options) if tls else grpc.aio.insecure_channel(address, options)
+        )
         self.stub = inference_pb2_grpc.InferenceServiceStub(self.channel)
         self.health = health_pb2_grpc.HealthStub(self.channel)
 
@@ -140,9 +144,9 @@ class Rig(Client):
         self.server = server
         self._others: list[Client] = []
 
-    def client(self, **options: Any) -> Client:
+    def client(self, tls: grpc.ChannelCredentials | None = None, **options: Any) -> Client:
         """Connect once more. Options are channel arguments, without their prefix."""
-        other = Client(self.server.address, [(f"grpc.{name}", value) for name, value in options.items()])
+        other = Client(self.server.address, [(f"grpc.{name}", value) for name, value in options.items()], tls)
         self._others.append(other)
         return other
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from services.routing.config import OutlierConfig, UpstreamConfig
+from services.routing.config import OutlierConfig, PoolConfig, UpstreamConfig
+from services.routing.credential import Credential
 from services.routing.outlier import OutlierDetector
 from services.routing.upstream import Upstream
 
@@ -26,6 +27,7 @@ def upstream(
 ) -> Upstream:
     """Make an upstream that nothing is connected to."""
     detector = OutlierDetector(OutlierConfig(**{"slow_start_s": 0.0, **outlier}), clock or Clock())
-    made = Upstream("m", UpstreamConfig(address, weight), None, detector, lambda: None)  # type: ignore[arg-type]
+    credential = Credential("pool", PoolConfig("main"))
+    made = Upstream("m", UpstreamConfig(address, weight), None, detector, lambda: None, credential)  # type: ignore[arg-type]
     made.serving = serving
     return made

@@ -141,14 +141,24 @@ def test_an_error_that_is_an_answer_ejects_nobody():
     [
         (Code.UNAVAILABLE, True), (Code.INTERNAL, True), (Code.UNKNOWN, True), (Code.CANCELLED, True),
         (Code.DEADLINE_EXCEEDED, False), (Code.RESOURCE_EXHAUSTED, False), (Code.INVALID_ARGUMENT, False),
-        (Code.UNAUTHENTICATED, False), (Code.NOT_FOUND, False),
+        (Code.NOT_FOUND, False),
     ],
 )  # fmt: skip
 def test_what_the_transport_says_is_a_loss_or_not(code, is_lost):
     assert UpstreamError(code, "", ()).lost == is_lost
 
 
-@pytest.mark.parametrize("code", [code for code in Code if code not in (Code.OK, Code.UNAVAILABLE)])
+REFUSALS = (Code.UNAUTHENTICATED, Code.PERMISSION_DENIED)
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+def test_a_worker_that_does_not_let_us_in_is_one_that_we_do_not_have(code):
+    for trailing in ((), ((DETAILS_KEY, status_pb2.Status(code=code.value[0]).SerializeToString()),)):
+        assert UpstreamError(code, "", trailing).refused
+        assert UpstreamError(code, "", trailing).lost
+
+
+@pytest.mark.parametrize("code", [code for code in Code if code not in (Code.OK, Code.UNAVAILABLE, *REFUSALS)])
 def test_what_a_worker_says_itself_is_no_loss(code):
     details = status_pb2.Status(code=code.value[0]).SerializeToString()
     assert not UpstreamError(code, "", ((DETAILS_KEY, details),)).lost

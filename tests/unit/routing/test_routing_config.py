@@ -9,6 +9,7 @@ import pytest
 from services import config as configs
 from services.errors import ConfigError
 from services.guard.config import GuardKind
+from services.identity.config import UpstreamTlsConfig
 from services.routing.config import (
     OutlierConfig,
     PoolConfig,
@@ -58,9 +59,30 @@ def test_a_mistake_names_key_and_remedy(overrides, key, remedy):
     assert remedy in str(caught.value)
 
 
+def keyed(where):
+    """Give the pool of a routed model whose workers know this server by a key."""
+    return f"routing.models.custom.pools=[{{name: main, {where}, api_key_file: key}}]"
+
+
+@pytest.mark.parametrize(
+    "where", ['upstreams: [{address: "127.0.0.1:1"}, {address: "10.0.0.7:1"}]', 'dns: "workers:1"']
+)
+def test_a_key_does_not_travel_unencrypted(where):
+    with pytest.raises(ConfigError, match=r"^routing.models.custom.pools\[0\].api_key_file: .*; set tls.ca_file"):
+        configs.load([*ROUTED, keyed(where)])
+    configs.load([*ROUTED, keyed(f"{where}, tls: {{ca_file: ca}}")])
+    configs.load([*ROUTED, keyed(where), "server.insecure=true"])
+    configs.load([*ROUTED, keyed('upstreams: [{address: "127.0.0.1:1"}, {address: "unix:/run/worker"}]')])
+
+
 def routing(*pools, **settings):
     """Give a configuration with one model."""
     return RoutingConfig(models={"m": RoutedModelConfig("m", pools=list(pools))}, **settings)
+
+
+def secured(*arguments, **settings):
+    """Give a pool with TLS."""
+    return PoolConfig("main", dns="a:1", tls=UpstreamTlsConfig(*arguments, **settings))
 
 
 def pool(*addresses, name="main", **settings):
@@ -81,6 +103,18 @@ def pool(*addresses, name="main", **settings):
         (routing(pool("a:1", weight=math.nan)), "models.m.pools[0].upstreams[0].weight:"),
         (routing(pool("a:1", weight=math.inf)), "models.m.pools[0].upstreams[0].weight:"),
         (routing(PoolConfig("main", dns="workers")), "models.m.pools[0].dns:"),
+        (
+            routing(secured("ca", "cert")),
+            "models.m.pools[0].tls.key_file:",
+        ),
+        (
+            routing(secured(None, "a", "b")),
+            "models.m.pools[0].tls.cert_file:",
+        ),
+        (
+            routing(secured(server_name="a")),
+            "models.m.pools[0].tls.server_name:",
+        ),
         (routing(pool("a:1"), keepalive_s=0.0), "keepalive_s:"),
         (routing(pool("a:1"), retry=RetryConfig(max_attempts=0)), "retry.max_attempts:"),
         (routing(pool("a:1"), retry=RetryConfig(resume_wait_s=math.nan)), "retry.resume_wait_s:"),

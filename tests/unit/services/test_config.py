@@ -109,6 +109,9 @@ MISTAKES = {
     "server.address='[::]:50051'": "server.insecure",
     "server.address=192.168.1.1:50051": "server.insecure",
     "server.address=127.example.com:50051": "server.insecure",
+    "server.tls.cert_file=a": "^server.tls.key_file: .*set both",
+    "server.tls.key_file=a": "^server.tls.cert_file: .*set both",
+    "server.tls.client_ca_file=a": "^server.tls.client_ca_file: .*set them",
     "telemetry.log_level=LOUD": "telemetry.log_level",
     "model=absent": "absent",
     "model=custom": "models.custom.(name|checkpoint)",
@@ -164,6 +167,36 @@ def test_other_addresses_need_consent():
     config = configs.load(["server.address=0.0.0.0:50051", "server.insecure=true"])
 
     assert config.server.address == "0.0.0.0:50051"
+
+
+KEYS, CERTIFICATE, CLIENTS = (
+    ["server.api_keys=keys"],
+    ["server.tls.cert_file=a", "server.tls.key_file=b"],
+    ["server.tls.client_ca_file=c"],
+)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key"),
+    [
+        ([], "server.address:"),
+        (CERTIFICATE, "server.address:"),  # encrypted, but whose?
+        (KEYS, "server.api_keys:"),  # identified, but overheard
+        ([*KEYS, *CERTIFICATE], None),
+        ([*CERTIFICATE, *CLIENTS], None),
+        ([*KEYS, "server.insecure=true"], None),
+        ([*KEYS, "server.address=127.0.0.1:0"], None),
+    ],
+)
+def test_other_machines_are_let_in_identified_and_unheard(overrides, key):
+    overrides = ["server.address=0.0.0.0:50051", *overrides]
+    if key is None:
+        configs.load(overrides)
+        return
+    with pytest.raises(ConfigError) as caught:
+        configs.load(overrides)
+    assert str(caught.value).startswith(key)
+    assert "server.insecure=true" in str(caught.value)
 
 
 def test_two_models_can_not_share_a_name():

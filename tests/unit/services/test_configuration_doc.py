@@ -12,6 +12,7 @@ from backends.tensorrt_llm import config as tensorrt_llm
 from backends.transformers.config import TransformersConfig
 from services.config import ModelConfig, SamplingDefaults, ServerConfig, TelemetryConfig
 from services.guard.config import GuardConfig
+from services.identity.config import TlsConfig, UpstreamTlsConfig
 from services.routing.config import (
     OutlierConfig,
     PoolConfig,
@@ -28,13 +29,15 @@ TENSORRT_LLM_GROUPS = {
     if field.default is dataclasses.MISSING
 }
 SECTIONS = [
-    ("server.", ServerConfig, ()),
+    ("server.", ServerConfig, ("tls",)),
+    ("server.tls.", TlsConfig, ()),
     ("telemetry.", TelemetryConfig, ()),
     ("models.NAME.", ModelConfig, ("sampling", "guards", "backend")),
     ("models.NAME.guards[N].", GuardConfig, ()),
     ("routing.", RoutingConfig, ("models", "outlier", "retry")),
     ("routing.models.NAME.", RoutedModelConfig, ("pools",)),
-    ("routing.models.NAME.pools[N].", PoolConfig, ("upstreams",)),
+    ("routing.models.NAME.pools[N].", PoolConfig, ("upstreams", "tls")),
+    ("routing.models.NAME.pools[N].tls.", UpstreamTlsConfig, ()),
     ("routing.models.NAME.pools[N].upstreams[N].", UpstreamConfig, ()),
     ("routing.outlier.", OutlierConfig, ()),
     ("routing.retry.", RetryConfig, ()),

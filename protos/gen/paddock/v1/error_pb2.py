@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16paddock/v1/error.proto\x12\npaddock.v1*\xb3\x03\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12(\n$ERROR_REASON_CONTEXT_LENGTH_EXCEEDED\x10\x01\x12\x1b\n\x17\x45RROR_REASON_QUEUE_FULL\x10\x02\x12\"\n\x1e\x45RROR_REASON_MODEL_UNAVAILABLE\x10\x03\x12 \n\x1c\x45RROR_REASON_SERVER_DRAINING\x10\x04\x12 \n\x1c\x45RROR_REASON_MODEL_NOT_FOUND\x10\x05\x12$\n ERROR_REASON_FEATURE_UNSUPPORTED\x10\x06\x12#\n\x1f\x45RROR_REASON_DEADLINE_TOO_SHORT\x10\x07\x12\x1f\n\x1b\x45RROR_REASON_READER_STALLED\x10\x08\x12#\n\x1f\x45RROR_REASON_COMPUTATION_FAILED\x10\t\x12\"\n\x1e\x45RROR_REASON_SERVER_OVERLOADED\x10\n\x12\"\n\x1e\x45RROR_REASON_GUARD_UNAVAILABLE\x10\x0b\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16paddock/v1/error.proto\x12\npaddock.v1*\xa3\x04\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12(\n$ERROR_REASON_CONTEXT_LENGTH_EXCEEDED\x10\x01\x12\x1b\n\x17\x45RROR_REASON_QUEUE_FULL\x10\x02\x12\"\n\x1e\x45RROR_REASON_MODEL_UNAVAILABLE\x10\x03\x12 \n\x1c\x45RROR_REASON_SERVER_DRAINING\x10\x04\x12 \n\x1c\x45RROR_REASON_MODEL_NOT_FOUND\x10\x05\x12$\n ERROR_REASON_FEATURE_UNSUPPORTED\x10\x06\x12#\n\x1f\x45RROR_REASON_DEADLINE_TOO_SHORT\x10\x07\x12\x1f\n\x1b\x45RROR_REASON_READER_STALLED\x10\x08\x12#\n\x1f\x45RROR_REASON_COMPUTATION_FAILED\x10\t\x12\"\n\x1e\x45RROR_REASON_SERVER_OVERLOADED\x10\n\x12\"\n\x1e\x45RROR_REASON_GUARD_UNAVAILABLE\x10\x0b\x12#\n\x1f\x45RROR_REASON_CREDENTIAL_MISSING\x10\x0c\x12#\n\x1f\x45RROR_REASON_CREDENTIAL_INVALID\x10\r\x12$\n ERROR_REASON_MODEL_NOT_PERMITTED\x10\x0e\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'paddock.v1.error_pb2', _glo
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=39
-  _globals['_ERRORREASON']._serialized_end=474
+  _globals['_ERRORREASON']._serialized_end=586
 # @@protoc_insertion_point(module_scope)

@@ -57,6 +57,17 @@ Violation = errors.Violation
         (errors.DrainingError(), 1, "the server is shutting down: try again in 1 s"),
         (errors.QueueFullError("m", 0.25), 1, "model 'm' has too many requests waiting: try again in 0.25 s"),
         (
+            errors.CredentialMissingError(),
+            2,
+            "the server wants to know who calls: set PADDOCK_API_KEY, or give --tls-cert and --tls-key",
+        ),
+        (
+            errors.CredentialInvalidError(),
+            2,
+            "the server does not know this key or certificate: is PADDOCK_API_KEY right?",
+        ),
+        (errors.ModelNotPermittedError("ci", "m"), 2, "ci may not ask model 'm': choose with --model"),
+        (
             errors.DeadlineTooShortError(),
             1,
             "the time given was too short for a first token: raise --timeout",

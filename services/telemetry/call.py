@@ -58,7 +58,8 @@ class RecordedCall(CallRecord):
         self._given = 0
         """Tokens that the client had before."""
         self._resumes = 0
-        self._usage: tuple[int, int] | None = None
+        self._usage: tuple[int, int, int] | None = None
+        """Tokens read, tokens written, and how many of those read were cached."""
         self._reasons: list[str] = []
         self._answers: dict[int, str] = {}
         self._span = tracer.start_span(f"paddock.v1.InferenceService/{method}", parent, SpanKind.SERVER)
@@ -188,9 +189,11 @@ class RecordedCall(CallRecord):
         instruments.duration.record(ended - self._arrived, {**labels, **error})
         if self._usage is None:
             return
-        read, written = self._usage
+        read, written, cached = self._usage
         instruments.tokens.record(read, {**labels, metric.TOKEN_TYPE: "input"})
         instruments.tokens.record(written, {**labels, metric.TOKEN_TYPE: "output"})
+        if cached:
+            instruments.cached.add(cached, {metric.MODEL: labels[metric.MODEL]})
         later = written / self._outputs - 1
         if self._first is not None and later > 0:
             instruments.per_token.record((ended - self._first) / later, labels)
@@ -226,9 +229,7 @@ class RecordedCall(CallRecord):
         self._used(usage.prompt_tokens, usage.completion_tokens, usage.cached_prompt_tokens)
 
     def _used(self, read: int, written: int, cached: int) -> None:
-        self._usage = read, max(0, written - self._given)
-        if cached and self._model is not None:
-            self._instruments.cached.add(cached, {metric.MODEL: self._model})
+        self._usage = read, max(0, written - self._given), cached
 
     def _set(self, attributes: dict[str, AttributeValue]) -> None:
         if self._span.is_recording():

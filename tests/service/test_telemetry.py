@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import re
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from backends.simulator.backend import SimulatorBackend
 from backends.simulator.config import Fault
+from backends.types import Finish, FinishReason, TokenDelta, Usage
 from paddock.v1 import generate_pb2
 from services.config import GuardKind, PaddockConfig
 from services.errors import ConfigError
@@ -23,7 +26,7 @@ from services.server import Server
 from services.telemetry.config import TelemetryConfig
 from tests.scripted_guard import ScriptedGuard
 from tests.service.answer import Stream
-from tests.service.backend import Breaking, ScriptedBackend, text
+from tests.service.backend import Breaking, ScriptedBackend, byte_id, text
 from tests.service.collector import Collector, attributes, collecting
 from tests.service.failure import failure
 from tests.service.gateway import pool, routed, routing
@@ -34,6 +37,8 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 CLIENT = "00f067aa0ba902b7"
 TRACEPARENT = (("traceparent", f"00-{TRACE}-{CLIENT}-01"), ("x-request-id", "traced"))
 SECRET = "xyzzy"
+DOCS = Path(__file__).parents[2] / "docs"
+OPERATING = (DOCS / "operating.md").read_text(encoding="utf-8")
 
 
 @dataclass
@@ -43,6 +48,8 @@ class Told:
     gateway: Collector
     worker: Collector
     scraped: dict[str, Any]
+    """Of the worker."""
+    scraped_gateway: dict[str, Any]
     stream: Stream
 
 
@@ -61,7 +68,7 @@ async def told(checkpoint, tmp_path_factory):
         seen = [await stack.enter_async_context(collecting()) for _ in range(2)]
         telemetry = [TelemetryConfig(otlp_endpoint=c.endpoint, metrics_address="127.0.0.1:0") for c in seen]
         async with AsyncExitStack() as servers:
-            backend = ScriptedBackend(text("One.Two."))
+            backend = ScriptedBackend(_reusing)
             worker = await servers.enter_async_context(serving(*models, backend=backend, telemetry=telemetry[1]))
             routes = routing(routed(pool(worker.address), aliases=["known"]))
             rig = await servers.enter_async_context(serving(routing=routes, telemetry=telemetry[0]))
@@ -72,8 +79,15 @@ async def told(checkpoint, tmp_path_factory):
             await failure(rig.generate(request(max_tokens=0)))
             await worker.generate(request("unsafe"))
             await rig.model()
-            scraped = families(await scrape(worker.server.telemetry.metrics_address))
-        yield Told(*seen, scraped, stream)
+            texts = [await scrape(one.server.telemetry.metrics_address) for one in (worker, rig)]
+        yield Told(*seen, families(texts[0]), families(texts[1]), stream)
+
+
+async def _reusing(wanted):
+    """Say One.Two., with three tokens of the prompt reused."""
+    yield TokenDelta(tuple(map(byte_id, "One.")))
+    ids = tuple(map(byte_id, "Two."))
+    yield TokenDelta(ids, finish=Finish(FinishReason.MAX_TOKENS, Usage(len(wanted.prompt), 8, 3)))
 
 
 async def scrape(address, path="/metrics", method="GET"):
@@ -226,6 +240,56 @@ async def test_workers_and_their_server_are_told(told):
     assert (labels["gen_ai.request.model"], labels["paddock.pool"]) == (MODEL, "main")
     assert point.as_double in (0.0, 1.0)
     assert all(r["service.name"] == "paddock" for r in told.gateway.resources)
+
+
+def live(told):
+    """Give the names of labels by the names of samples, of the worker and the gateway together."""
+    labels: dict[str, set[str]] = {}
+    for family in (*told.scraped.values(), *told.scraped_gateway.values()):
+        for sample in family.samples:
+            labels.setdefault(sample.name, set()).update(sample.labels)
+    return labels
+
+
+async def test_every_query_of_the_dashboard_finds_its_metrics_and_labels(told):
+    known = live(told)
+    asked = set()
+    panels = json.loads((DOCS / "dashboard.json").read_text())["panels"]
+    for target in (target for panel in panels for target in panel["targets"]):
+        query = target["expr"]
+        grouped = {label.strip() for by in re.findall(r"by \(([^)]*)\)", query) for label in by.split(",")}
+        selected = {match for within in re.findall(r"{([^}]*)}", query) for match in re.findall(r"(\w+)[!=]", within)}
+        bare = re.sub(r"by \([^)]*\)|{[^}]*}", "", query)
+        names = re.findall(r"\b(?:paddock|gen_ai)_\w+", bare)
+        assert names, query
+        for name in names:
+            assert grouped | selected <= known.get(name, set()), query
+        assert set(re.findall(r"{{(\w+)}}", target["legendFormat"])) <= grouped - {"le"}, query
+        asked |= set(names)
+    families_asked = {re.sub(r"_(bucket|count|sum)$", "", name) for name in asked}
+    assert families_asked == {re.sub(r"_(bucket|count|sum)$", "", name) for name in known}
+
+
+async def test_operating_lists_every_metric_with_its_labels(told):
+    listed = {}
+    labels = ""
+    for names, _, said in re.findall(
+        r"^\| (`[^|]*) \| (counter|gauge|histogram) \| ([^|]*) \|", OPERATING, re.MULTILINE
+    ):
+        labels = labels + said if "the same" in said else said
+        listed |= {name: set(re.findall(r"`(\w+)`", labels)) for name in re.findall(r"`(\w+)`", names)}
+    constant = {"gen_ai_provider_name", "le"}
+    shown: dict[str, set[str]] = {}
+    for name, labels_of in live(told).items():
+        shown.setdefault(re.sub(r"_(bucket|count|sum)$", "", name), set()).update(labels_of - constant)
+    for name, its in shown.items():
+        assert its <= listed[name], name
+    assert shown.keys() == listed.keys()
+
+
+async def test_reused_tokens_are_counted(told):
+    assert samples(told.scraped["paddock_prompt_cached_tokens"], "_total") == [({"gen_ai_request_model": MODEL}, 9.0)]
+    assert samples(told.scraped_gateway["paddock_prompt_cached_tokens"], "_total")[0][1] == 6.0
 
 
 @pytest_asyncio.fixture(loop_scope="session")

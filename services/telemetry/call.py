@@ -51,6 +51,7 @@ class RecordedCall(CallRecord):
         self._arrived = time.monotonic()
         self._epoch_ns = time.time_ns()
         self._admitted: float | None = None
+        self._queue_s = 0.0
         self._first: float | None = None
         self._model: str | None = None
         self._operation: str | None = None
@@ -115,6 +116,12 @@ class RecordedCall(CallRecord):
         """See `CallRecord.admitted`."""
         self._admitted = time.monotonic()
         self._span.add_event("admitted")
+
+    def queued(self, seconds: float | None) -> None:
+        """See `CallRecord.queued`."""
+        if seconds is not None and self._model is not None:
+            self._instruments.queue.record(seconds, {metric.MODEL: self._model})
+            self._queue_s = max(self._queue_s, seconds)
 
     def events(self, batch: Sequence[Event]) -> None:
         """See `CallRecord.events`."""
@@ -200,7 +207,11 @@ class RecordedCall(CallRecord):
 
     def _end_span(self, code: str, request_id: str | None, ended: float) -> None:
         if self._admitted is not None:
-            self._step("prefill", self._admitted, self._first or ended)
+            begun = self._first or ended
+            computed = min(self._admitted + self._queue_s, begun)
+            if self._queue_s:
+                self._step("queue", self._admitted, computed)
+            self._step("prefill", computed, begun)
         if self._first is not None:
             self._step("decode", self._first, ended)
         self._set({metric.CODE: code})

@@ -63,6 +63,12 @@ class Instruments:
             "Tokens read and written, of calls that completed.",
             explicit_bucket_boundaries_advisory=_TOKENS,
         )
+        self.queue = meter.create_histogram(
+            "paddock.queue.duration",
+            "s",
+            "Of outputs that ended: their wait for a slot of the backend.",
+            explicit_bucket_boundaries_advisory=_FIRST_TOKEN_S,
+        )
         self.cached = meter.create_counter(
             "paddock.prompt.cached_tokens", "{token}", "Tokens of prompts whose computation was reused."
         )

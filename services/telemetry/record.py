@@ -52,6 +52,9 @@ class CallRecord:
     def admitted(self) -> None:
         """Note that there is room for it."""
 
+    def queued(self, seconds: float | None) -> None:
+        """Take how long an output that has ended had waited for its slot; None where that isn't known."""
+
     def events(self, batch: Sequence[Event]) -> None:
         """Take what the client is about to be sent."""
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import logging
 import re
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 import pytest_asyncio
 from prometheus_client.parser import text_string_to_metric_families
@@ -24,6 +26,7 @@ from services.errors import ConfigError
 from services.guard.config import GuardConfig, GuardSubject
 from services.server import Server
 from services.telemetry.config import TelemetryConfig
+from services.telemetry.log import JsonFormatter
 from tests.scripted_guard import ScriptedGuard
 from tests.service.answer import Stream
 from tests.service.backend import Breaking, ScriptedBackend, byte_id, text
@@ -87,7 +90,7 @@ async def _reusing(wanted):
     """Say One.Two., with three tokens of the prompt reused."""
     yield TokenDelta(tuple(map(byte_id, "One.")))
     ids = tuple(map(byte_id, "Two."))
-    yield TokenDelta(ids, finish=Finish(FinishReason.MAX_TOKENS, Usage(len(wanted.prompt), 8, 3)))
+    yield TokenDelta(ids, finish=Finish(FinishReason.MAX_TOKENS, Usage(len(wanted.prompt), 8, 3), 0.0))
 
 
 async def scrape(address, path="/metrics", method="GET"):
@@ -182,7 +185,7 @@ async def test_one_trace_leads_from_the_client_through_the_gateway_to_the_steps(
     assert (outer.parent_span_id, inner.parent_span_id) == (bytes.fromhex(CLIENT), outer.span_id)
     assert outer.kind == inner.kind == 2  # SERVER, in OTLP
     steps = [s for s in told.worker.spans if s.parent_span_id == inner.span_id]
-    assert sorted(s.name for s in steps) == ["decode", "guard", "prefill"]
+    assert {s.name for s in steps} == {"decode", "guard", "prefill"}
     assert all(inner.start_time_unix_nano <= s.start_time_unix_nano <= s.end_time_unix_nano for s in steps)
     assert all(s.end_time_unix_nano <= inner.end_time_unix_nano for s in steps)
     (attempt,) = outer.events
@@ -361,6 +364,40 @@ async def test_a_full_queue_is_told(checkpoint, collector):
         assert samples(scraped[name]) == [(ours, 1.0)]
     assert samples(scraped["paddock_admission_admitted"]) == [(ours, 2.0)]
     assert samples(scraped["paddock_admission_refused"], "_total") == [(ours, 1.0)]
+
+
+async def test_the_wait_for_a_slot_is_told_apart(checkpoint, collector):
+    telemetry = TelemetryConfig(otlp_endpoint=collector.endpoint)
+    async with serving(model_config(checkpoint, simulator(max_concurrency=1)), telemetry=telemetry) as rig:
+        await rig.stream(request(n=2))
+    ((labels, point),) = collector.points("paddock.queue.duration")
+    assert (labels, point.count) == ({"gen_ai.request.model": MODEL}, 2)
+    assert point.max > point.min >= 0.0
+    (waited,) = [span for span in collector.spans if span.name == "queue"]
+    assert waited.parent_span_id == collector.span("paddock.v1.InferenceService/GenerateStream").span_id
+
+
+async def test_logs_of_a_call_name_it_and_its_trace(checkpoint):
+    async def broken(wanted):
+        raise RuntimeError("broken")
+        yield
+
+    lines = []
+    handler = logging.Handler()
+    handler.setFormatter(JsonFormatter())
+    handler.emit = lambda record: lines.append(json.loads(handler.format(record)))
+    telemetry = TelemetryConfig(log_format="json")
+    async with serving(model_config(checkpoint), backend=ScriptedBackend(broken), telemetry=telemetry) as rig:
+        logging.getLogger("services.edge").addHandler(handler)
+        try:
+            refused = await failure(rig.stream(request(f"the {SECRET}"), metadata=TRACEPARENT))
+        finally:
+            logging.getLogger("services.edge").removeHandler(handler)
+    assert refused.code is grpc.StatusCode.INTERNAL
+    (line,) = lines
+    assert (line["request_id"], line["trace_id"]) == ("traced", TRACE)
+    assert "RuntimeError: broken" in line["exception"]
+    assert SECRET not in str(line)
 
 
 async def test_content_is_told_where_that_is_asked_for(checkpoint, collector):

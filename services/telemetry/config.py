@@ -34,7 +34,7 @@ class TelemetryConfig:
     insecure: bool = False
     otlp_endpoint: str | None = None
     otlp_interval_s: float = 15.0
-    trace_ratio: float = 1.0
+    trace_ratio: float = 0.1
     record_content: bool = False
     flush_s: float = 5.0
 

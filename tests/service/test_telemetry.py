@@ -69,7 +69,9 @@ async def told(checkpoint, tmp_path_factory):
         scripted = ScriptedGuard(lambda text: "unsafe" in text)
         patched.setattr("services.inference.classify", lambda request, models: scripted.classify(request))
         seen = [await stack.enter_async_context(collecting()) for _ in range(2)]
-        telemetry = [TelemetryConfig(otlp_endpoint=c.endpoint, metrics_address="127.0.0.1:0") for c in seen]
+        telemetry = [
+            TelemetryConfig(trace_ratio=1.0, otlp_endpoint=c.endpoint, metrics_address="127.0.0.1:0") for c in seen
+        ]
         async with AsyncExitStack() as servers:
             backend = ScriptedBackend(_reusing)
             worker = await servers.enter_async_context(serving(*models, backend=backend, telemetry=telemetry[1]))
@@ -304,7 +306,7 @@ async def collector():
 
 async def test_a_client_that_leaves_is_told(checkpoint, collector):
     silent = model_config(checkpoint, simulator(fault=Fault.HANG_AT_TOKEN, fault_at_token=4))
-    async with serving(silent, telemetry=TelemetryConfig(otlp_endpoint=collector.endpoint)) as rig:
+    async with serving(silent, telemetry=TelemetryConfig(trace_ratio=1.0, otlp_endpoint=collector.endpoint)) as rig:
         call = rig.stub.GenerateStream(request())
         await soon(call.read())
         call.cancel()
@@ -323,7 +325,7 @@ async def test_retries_resumes_and_ejections_are_counted(checkpoint, collector):
         workers = [await stack.enter_async_context(serving(model, backend=b)) for b in (*backends, None)]
         pools = [pool(worker.address, name=str(number)) for number, worker in enumerate(workers)]
         routes = routing(routed(*pools), consecutive_failures=1, base_ejection_s=600.0, max_ejection_s=600.0)
-        telemetry = TelemetryConfig(otlp_endpoint=collector.endpoint)
+        telemetry = TelemetryConfig(trace_ratio=1.0, otlp_endpoint=collector.endpoint)
         rig = await stack.enter_async_context(serving(routing=routes, telemetry=telemetry))
         await soon(rig.server.router.heard(10.0))
         await rig.generate(request(max_tokens=3))
@@ -341,7 +343,9 @@ async def test_retries_resumes_and_ejections_are_counted(checkpoint, collector):
 
 
 async def test_a_continuation_counts_what_is_new(checkpoint, collector):
-    async with serving(model_config(checkpoint), telemetry=TelemetryConfig(otlp_endpoint=collector.endpoint)) as rig:
+    async with serving(
+        model_config(checkpoint), telemetry=TelemetryConfig(trace_ratio=1.0, otlp_endpoint=collector.endpoint)
+    ) as rig:
         given = generate_pb2.Continuation(token_ids=[70, 71, 72])
         await rig.stream(request(max_tokens=10, continuations=[given]))
     used = {a["gen_ai.token.type"]: point for a, point in collector.points("gen_ai.client.token.usage")}
@@ -367,7 +371,7 @@ async def test_a_full_queue_is_told(checkpoint, collector):
 
 
 async def test_the_wait_for_a_slot_is_told_apart(checkpoint, collector):
-    telemetry = TelemetryConfig(otlp_endpoint=collector.endpoint)
+    telemetry = TelemetryConfig(trace_ratio=1.0, otlp_endpoint=collector.endpoint)
     async with serving(model_config(checkpoint, simulator(max_concurrency=1)), telemetry=telemetry) as rig:
         await rig.stream(request(n=2))
     ((labels, point),) = collector.points("paddock.queue.duration")
@@ -401,7 +405,7 @@ async def test_logs_of_a_call_name_it_and_its_trace(checkpoint):
 
 
 async def test_content_is_told_where_that_is_asked_for(checkpoint, collector):
-    telemetry = TelemetryConfig(otlp_endpoint=collector.endpoint, record_content=True)
+    telemetry = TelemetryConfig(trace_ratio=1.0, otlp_endpoint=collector.endpoint, record_content=True)
     async with serving(model_config(checkpoint), backend=ScriptedBackend(text("One.Two.")), telemetry=telemetry) as rig:
         await rig.stream(request("the horse"))
         await rig.generate(request(chat=chat("Who?")))
@@ -412,7 +416,9 @@ async def test_content_is_told_where_that_is_asked_for(checkpoint, collector):
 
 
 async def test_what_a_client_does_not_want_traced_is_not(checkpoint, collector):
-    async with serving(model_config(checkpoint), telemetry=TelemetryConfig(otlp_endpoint=collector.endpoint)) as rig:
+    async with serving(
+        model_config(checkpoint), telemetry=TelemetryConfig(trace_ratio=1.0, otlp_endpoint=collector.endpoint)
+    ) as rig:
         await rig.stream(request(), metadata=(("traceparent", f"00-{TRACE}-{CLIENT}-00"),))
         await rig.stream(request(), metadata=(("traceparent", f"ff-{'0' * 32}-nonsense"),))
     (span,) = [span for span in collector.spans if span.kind == 2]
@@ -423,7 +429,7 @@ async def test_what_a_client_does_not_want_traced_is_not(checkpoint, collector):
 async def test_a_collector_that_is_not_there_costs_a_bounded_wait(checkpoint):
     async with collecting() as gone:
         endpoint = gone.endpoint
-    telemetry = TelemetryConfig(otlp_endpoint=endpoint, flush_s=0.2)
+    telemetry = TelemetryConfig(trace_ratio=1.0, otlp_endpoint=endpoint, flush_s=0.2)
     async with serving(model_config(checkpoint), telemetry=telemetry) as rig:
         assert len((await rig.stream(request())).only.ids) == 24
 

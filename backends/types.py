@@ -5,7 +5,7 @@ Token ids are `int` in `[0, vocab_size)`. Text never appears here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 
@@ -169,10 +169,15 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The end of an answer."""
+    """The end of an answer.
+
+    Attributes:
+        queue_s: seconds that the request waited for its slot; None where the backend can't tell. No part of the answer.
+    """
 
     reason: FinishReason
     usage: Usage
+    queue_s: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

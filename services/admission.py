@@ -18,6 +18,7 @@ class Admission:
 
     Attributes:
         admitted: outputs computing or waiting now.
+        refused: requests for which there was no room, so far.
     """
 
     def __init__(self, model: str, max_concurrency: int, max_queue: int) -> None:
@@ -26,6 +27,7 @@ class Admission:
         self._limit = max_concurrency + max_queue
         self._mean_duration_s = 1.0
         self.admitted = 0
+        self.refused = 0
 
     @contextmanager
     def admit(self, outputs: int) -> Iterator[None]:
@@ -38,6 +40,7 @@ class Admission:
         if outputs > self._limit:
             raise InvalidArgumentError([Violation("n", f"{outputs} outputs; this model takes {self._limit} at once")])
         if self.admitted + outputs > self._limit:
+            self.refused += 1
             raise QueueFullError(self._model, self._retry_after_s())
         self.admitted += outputs
         started = time.monotonic()

@@ -27,6 +27,8 @@ from services.identity.config import TlsConfig, check_server, is_loopback
 from services.routing import config as routing_config
 from services.routing.config import RoutedModelConfig, RoutingConfig
 from services.sampling import RANGES
+from services.telemetry import config as telemetry_config
+from services.telemetry.config import TelemetryConfig
 
 
 class ChatLayout(Enum):
@@ -131,17 +133,6 @@ class ServerConfig:
 
 
 @dataclass
-class TelemetryConfig:
-    """What the server tells.
-
-    Attributes:
-        log_level: DEBUG, INFO, WARNING or ERROR.
-    """
-
-    log_level: str = "INFO"
-
-
-@dataclass
 class PaddockConfig:
     """All of it. `models` is filled by the files of conf/model/, one entry each."""
 
@@ -221,8 +212,7 @@ def _check(config: PaddockConfig) -> None:
         if isinstance(value, (int, float)) and not isinstance(value, bool) and not 0 < value <= most:
             raise ConfigError(f"server.{entry.name}: {value} is not above 0 and at most {most}; give one that is")
     _check_address(config.server)
-    if config.telemetry.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        raise ConfigError("telemetry.log_level: set it to DEBUG, INFO, WARNING or ERROR")
+    _check_telemetry(config.telemetry)
 
 
 def _check_names(key: str, model: ModelConfig | RoutedModelConfig) -> None:
@@ -305,6 +295,16 @@ def _check_keys_to_workers(config: PaddockConfig) -> None:
                     f"routing.models.{key}.pools[{number}].api_key_file: the key would travel unencrypted to "
                     f"{elsewhere}; set tls.ca_file of the pool, or set server.insecure=true"
                 )
+
+
+def _check_telemetry(telemetry: TelemetryConfig) -> None:
+    telemetry_config.check(telemetry)
+    address = telemetry.metrics_address
+    if address is not None and not is_loopback(address) and not telemetry.insecure:
+        raise ConfigError(
+            f"telemetry.metrics_address: {address} can be reached from other machines and whoever asks is answered; "
+            "use a loopback address, or set telemetry.insecure=true"
+        )
 
 
 def _sentence(error: Exception) -> str:

@@ -24,6 +24,7 @@ from services.errors import DeadlineTooShortError
 from services.event import CallDelta, Completed, Delta, Event, Finished, FinishReason, PromptScored
 from services.guard.config import GuardMode
 from services.pacing import Pace, Turn
+from services.telemetry.record import call_record
 from services.text import Piece, TextStream
 
 _SEED_MODULUS = 2**64
@@ -261,6 +262,7 @@ class Generation:
                     return
                 if delta.finish is not None:
                     self._cached_prompt_tokens = delta.finish.usage.cached_prompt_tokens
+                    call_record().queued(delta.finish.queue_s)
                     text.read += stop_id is not None and not self._plan.include_stop
                     self._finish(index, _REASONS[delta.finish.reason], stop_id)
                     return

@@ -41,6 +41,7 @@ from services.reader import Reader
 from services.routing.guard import routed_guard
 from services.routing.router import Router
 from services.status import RETRY_ELSEWHERE_S
+from services.telemetry.record import call_record
 
 _INLINE_BYTES = 2 * 1024
 """Requests larger than this are tokenized off the event loop: they take more than about a millisecond."""
@@ -87,6 +88,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         async with self._answering(request, context, Pace(_TAKES_PER_S)) as answer:
             events: list[generate_pb2.StreamEvent] = []
             async for batch in answer.batches:
+                call_record().events(batch)
                 events += answer.writer.write(batch)
             return responses.fold(answer.started, answer.plan.n, events)
 
@@ -98,6 +100,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
             async with self._answering(request, context, self._pace) as answer:
                 await reader.write(_message(generate_pb2.StreamEvent(started=answer.started)))
                 async for batch in answer.batches:
+                    call_record().events(batch)
                     for message in responses.messages(answer.writer.write(batch)):
                         await reader.write(message)
 
@@ -108,6 +111,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         model = self._models.find(request.model or request.generate.model)
         if request.generate.model and self._models.find(request.generate.model) is not model:
             raise InvalidArgumentError([Violation("generate.model", "is not the outer model")])
+        call_record().concerns(model.name, request)
         loaded, _ = model.ready()
         return await _off_loop(request, _tokenize, request, model, loaded)
 
@@ -116,6 +120,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
     ) -> tokenize_pb2.DetokenizeResponse:
         """Give the text of ids."""
         model = self._models.find(request.model)
+        call_record().concerns(model.name, request)
         loaded, _ = model.ready()
         return await _off_loop(request, _detokenize, request, loaded)
 
@@ -123,6 +128,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         self, request: classify_pb2.ClassifyRequest, context: Context
     ) -> classify_pb2.ClassifyResponse:
         """Score texts and conversations."""
+        call_record().concerns(self._models.find(request.model).name, request)
         return await classify(request, self._models, self._budget_s(context))
 
     async def ListModels(  # noqa: N802
@@ -136,7 +142,9 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         self, request: model_pb2.GetModelRequest, context: Context
     ) -> model_pb2.GetModelResponse:
         """Describe one model."""
-        return model_pb2.GetModelResponse(model=responses.model(self._models.find(request.model)))
+        model = self._models.find(request.model)
+        call_record().concerns(model.name, request)
+        return model_pb2.GetModelResponse(model=responses.model(model))
 
     @asynccontextmanager
     async def _answering(
@@ -144,11 +152,14 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
     ) -> AsyncIterator[_Answer]:
         """Check a request, hold room for its outputs, and run them; name the model in what its backend raises."""
         model = self._models.find(request.model)
+        record = call_record()
+        record.concerns(model.name, request)
         loaded, backend = model.ready()
         plan = await _off_loop(request, requests.plan, request, model, loaded)
         generation = await _off_loop(request, self._generation, request, plan, model, loaded, backend, pace)
         room = ExitStack()
         room.enter_context(loaded.admission.admit(plan.unfinished))
+        record.admitted()
         try:
             async with aclosing(generation.run(self._budget_s(context))) as batches:
                 started = responses.started(plan, request_id(), model.name)

@@ -16,6 +16,7 @@ from services.config import PaddockConfig, ServerConfig
 from services.errors import ConfigError
 from services.model import ServedModel
 from services.server import Server
+from services.telemetry.log import log_to_stderr
 
 _DEATH = 1
 _USAGE_ERROR = 2
@@ -31,7 +32,7 @@ def serve(overrides: list[str], config_dir: str | None = None) -> int:
     """
     try:
         config = configs.load(overrides, config_dir)
-        _log_to_stderr(config.telemetry.log_level)
+        log_to_stderr(config.telemetry)
         served, death = asyncio.run(_serve(config))
     except (ConfigError, LoadError) as error:
         sys.stderr.write(f"paddock: {error}\n")
@@ -105,10 +106,6 @@ def _handle_signals(stop: asyncio.Event) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, on_signal, number)
-
-
-def _log_to_stderr(level: str) -> None:
-    logging.basicConfig(stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
 def _command() -> str:

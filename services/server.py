@@ -23,6 +23,9 @@ from services.inference import InferenceServicer
 from services.model import ServedModel, ServedModels, State
 from services.routing.gateway import Gateway
 from services.routing.router import Router
+from services.telemetry.interceptor import Recorder
+from services.telemetry.telemetry import Telemetry
+from services.telemetry.telemetry import wanted as telemetry_wanted
 
 _HEALTH_POLL_S = 0.5
 _HEARD_S = 5.0
@@ -42,6 +45,7 @@ class Server:
         address: where it listens, once started.
         models: what it serves.
         router: the models that it leaves to other processes.
+        telemetry: what is told of it, once started; None where nobody listens.
     """
 
     def __init__(self, config: PaddockConfig) -> None:
@@ -54,6 +58,8 @@ class Server:
         self._credentials = server_credentials(config.server.tls)
         self.models = ServedModels([ServedModel(key, model) for key, model in config.models.items()])
         self.router = Router(config.routing, config.server.max_request_bytes, config.server.max_response_bytes)
+        self.telemetry: Telemetry | None = None
+        self._telemetry_config = config.telemetry
         self.address = config.server.address
         self._identity = Identity(config.server, lambda: (*self.router.routes, *self.models.all))
         self._edge = Edge(config.server.max_concurrent_rpcs, self._identity)
@@ -68,10 +74,13 @@ class Server:
         """Bind and listen.
 
         Raises:
-            ConfigError: the address can't be bound.
+            ConfigError: an address can't be bound.
         """
         self.router.start()
         interceptors: list[grpc.aio.ServerInterceptor] = [self._edge]
+        if telemetry_wanted(self._telemetry_config):
+            self.telemetry = Telemetry(self._telemetry_config, self.models, self.router)
+            interceptors.insert(0, Recorder(self.telemetry.call))
         if self.router.routes:
             interceptors.append(Gateway(self.router, self.models, self._config.stall_s))
         server = grpc.aio.server(interceptors=interceptors, options=_options(self._config))
@@ -83,9 +92,13 @@ class Server:
             names = (service, "grpc.health.v1.Health", reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, server)
         try:
+            if self.telemetry is not None:
+                await self.telemetry.start()
             self.address = _bind(server, self._config.address, self._credentials)
         except ConfigError:
             await self.router.close()
+            if self.telemetry is not None:
+                await self.telemetry.stop()
             raise
         self._report_health()
         await server.start()
@@ -131,6 +144,8 @@ class Server:
         await self._grpc.stop(_STOP_GRACE_S)
         await self.router.close()
         await _ended_calls()
+        if self.telemetry is not None:
+            await self.telemetry.stop()
         _log.info("stopped")
 
     async def _close(self, model: ServedModel) -> None:

@@ -22,6 +22,9 @@ class Answer:
         plan: ids that the model prefers at positions 0, 1, ... of the answer, with a stop token after them;
             None for no plan.
         context_length: of prompt and answer, in tokens.
+
+    Attributes:
+        queue_s: seconds that it waited for its slot; None before.
     """
 
     def __init__(
@@ -29,6 +32,7 @@ class Answer:
     ) -> None:
         self.position = len(request.continuation)
         self.finish: Finish | None = None
+        self.queue_s: float | None = None
         self._request = request
         self._model = model
         self._plan = plan
@@ -123,4 +127,4 @@ class Answer:
 
     def _end_with(self, reason: FinishReason) -> None:
         usage = Usage(prompt_tokens=len(self._request.prompt), completion_tokens=self.position)
-        self.finish = Finish(reason, usage)
+        self.finish = Finish(reason, usage, self.queue_s)

@@ -37,6 +37,7 @@ class _Ticket:
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
         self.bell = Bell()
+        self.arrived = asyncio.get_running_loop().time()
         self.ready_at = math.inf
         self.error: BackendError | None = None
 
@@ -184,6 +185,7 @@ class SimulatorBackend(Backend):
         now = asyncio.get_running_loop().time()
         while self._waiting and len(self._running) < self._capabilities.max_concurrency:
             ticket = self._waiting.popleft()
+            ticket.answer.queue_s = now - ticket.arrived
             ticket.ready_at = now + self._time_to_first_token_s
             self._running[ticket] = None
             self._work.set()

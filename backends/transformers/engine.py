@@ -146,6 +146,7 @@ class Engine:
         """Give those who are next a slot, and fill those that are being filled with what is known."""
         emissions: list[Emission] = []
         for sequence in self._scheduler.admit():
+            sequence.has_slot()
             try:
                 sequence.lease = self._cache.open(sequence.ticket, sequence.prefill)
             except (MemoryError, RuntimeError) as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from backends.transformers.cache import Lease, capacity_for
 from backends.transformers.grammar import Follower
 from backends.transformers.sampling import Row
@@ -24,6 +26,7 @@ class Sequence:
         reused: tokens that were found computed when it first came to be computed.
         preempted: whether it has been computed before, in part, and starts anew.
         lease: its place in the cache, once it is being computed.
+        queue_s: seconds that it waited for its first slot; None before.
         prompt_logprobs: entries so far; None when not asked for, or delivered.
     """
 
@@ -39,6 +42,8 @@ class Sequence:
         self.reused = 0
         self.preempted = False
         self.lease: Lease | None = None
+        self.queue_s: float | None = None
+        self._arrived = time.monotonic()
         self.prompt_logprobs: list[TokenLogprob | None] | None = None if request.prompt_logprobs is None else [None]
         self._prompt_ids = frozenset(request.prompt) if request.sampling.repetition_penalty != 1 else frozenset()
         self._most = most
@@ -70,6 +75,11 @@ class Sequence:
         """Name the block to be computed next, if it is one."""
         index, rest = divmod(self.computed, block_tokens)
         return self.blocks[index] if not rest and index < len(self.blocks) else None
+
+    def has_slot(self) -> None:
+        """Note that it is given a slot: how long it waited for the first one is what counts."""
+        if self.queue_s is None:
+            self.queue_s = time.monotonic() - self._arrived
 
     def preempt(self) -> None:
         """Start anew, without a place in the cache. What has been chosen stays."""
@@ -105,7 +115,7 @@ class Sequence:
             reason = FinishReason.CONTEXT_LIMIT
         else:
             return None
-        return Finish(reason, self._usage())
+        return Finish(reason, self._usage(), self.queue_s)
 
     def take_prompt_logprobs(self) -> tuple[TokenLogprob | None, ...]:
         """Hand the prompt's logprobs over, once."""

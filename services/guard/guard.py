@@ -12,6 +12,7 @@ from backends.errors import BackendError, InvalidRequestError
 from paddock.v1 import classify_pb2, guard_pb2
 from services.errors import GuardUnavailableError, InvalidArgumentError, ServiceError
 from services.guard.config import GuardConfig, GuardMode
+from services.telemetry.record import call_record
 
 Classify = Callable[[classify_pb2.ClassifyRequest], Awaitable[classify_pb2.ClassifyResponse]]
 """The Classify RPC, of a model in this process or behind a channel."""
@@ -28,6 +29,7 @@ _INLINE_CHARS = 20_000
 _RETRY_S = 1.0
 
 _SEVERITY = (guard_pb2.GUARD_DECISION_SAFE, guard_pb2.GUARD_DECISION_UNPARSEABLE, guard_pb2.GUARD_DECISION_UNSAFE)
+_DECISIONS = dict(zip(_SEVERITY, ("safe", "unparseable", "unsafe"), strict=True))
 _UNPARSEABLE = guard_pb2.GuardVerdict(decision=guard_pb2.GUARD_DECISION_UNPARSEABLE)
 
 _log = logging.getLogger(__name__)
@@ -93,6 +95,14 @@ class Attachment:
         Raises:
             GuardUnavailableError: it could not be asked, and nothing passes without it.
         """
+        with call_record().guard(self.guard.name, self.model, self.config.subject.value) as record:
+            record.decision = "unavailable"
+            judgment = await self._ask(inputs, chars)
+            if judgment is not None:
+                record.decision = _DECISIONS[judgment.verdict.decision]
+            return judgment
+
+    async def _ask(self, inputs: Iterable[classify_pb2.ClassifyInput], chars: int) -> Judgment | None:
         tokens = 0
         verdicts: list[guard_pb2.GuardVerdict] = []
         calls = self._calls(iter(inputs))

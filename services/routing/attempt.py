@@ -14,6 +14,7 @@ from services.routing.error import Trailing, UpstreamError, of_call
 from services.routing.route import Route
 from services.routing.upstream import Upstream
 from services.status import RETRY_ELSEWHERE_S
+from services.telemetry.record import call_record
 
 POOL_KEY = "x-paddock-pool"
 ATTEMPTS_KEY = "x-paddock-attempts"
@@ -66,6 +67,7 @@ class Attempts:
         self.count += 1
         self._pool = choice.pool.name
         upstream = choice.upstream
+        call_record().attempted(self._pool, upstream.address)
         try:
             with upstream.working(self._tokens):
                 yield upstream
@@ -103,7 +105,9 @@ class Attempts:
                 return False
             self._reconnected = True
             self.tried.clear()
-        return self._route.budget.take()
+        taken = self._route.budget.take()
+        self._route.retries += taken
+        return taken
 
     def unavailable(self, error: UpstreamError | None = None) -> Exception:
         """Give what the client is told when nothing more can be done."""

@@ -22,6 +22,7 @@ from services.routing.affinity import affinity_key
 from services.routing.relay import Call, StreamRelay, ask
 from services.routing.route import Route
 from services.routing.router import Router
+from services.telemetry.record import call_record
 
 _FORWARDED = ("traceparent", "tracestate")
 """Metadata of the client's that workers are told, beside the request id."""
@@ -77,6 +78,7 @@ class Gateway(grpc.aio.ServerInterceptor):
             if method == "ListModels":
                 return await self._list_models(await local(request.message, context), context)
             model = self._directory.find(_model_of(request.message))
+            call_record().concerns(model.name, request.message)
             if isinstance(model, ServedModel):
                 return await local(request.message, context)
             if method == "GetModel":
@@ -137,7 +139,7 @@ class Gateway(grpc.aio.ServerInterceptor):
 def _call(context: Context, request: RawRequest | None = None) -> Call:
     given = context.invocation_metadata() or ()
     forwarded = [(str(key), value) for key, value in given if key in _FORWARDED]
-    metadata = [(REQUEST_ID_KEY, request_id()), *forwarded]
+    metadata = [(REQUEST_ID_KEY, request_id()), *(call_record().trace or forwarded)]
     if request is None:
         return Call(metadata, context.time_remaining)
     generates = isinstance(request.message, generate_pb2.GenerateRequest)

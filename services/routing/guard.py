@@ -13,6 +13,7 @@ from services.routing.config import RetryConfig
 from services.routing.error import Code, UpstreamError
 from services.routing.relay import Call, ask
 from services.routing.route import Route
+from services.telemetry.record import call_record
 
 _BYTES_PER_TOKEN = 4
 
@@ -32,7 +33,9 @@ async def _classify(
         UpstreamError, ModelUnavailableError: it can't be asked.
     """
     body = request.SerializeToString()
-    call = Call([(REQUEST_ID_KEY, request_id())], lambda: None, len(body) // _BYTES_PER_TOKEN + 1)
+    call = Call(
+        [(REQUEST_ID_KEY, request_id()), *(call_record().trace or ())], lambda: None, len(body) // _BYTES_PER_TOKEN + 1
+    )
     try:
         reply = await ask(route, "Classify", body, call, config)
     except UpstreamError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import grpc.aio
 
@@ -16,6 +17,7 @@ from services.routing.outbox import Outbox
 from services.routing.route import Route
 from services.routing.transcript import Transcript
 from services.routing.upstream import Upstream
+from services.telemetry.record import CallRecord, call_record
 
 _SERVICE = "/paddock.v1.InferenceService/"
 _STREAM = f"{_SERVICE}GenerateStream"
@@ -79,6 +81,8 @@ async def _ask(upstream: Upstream, method: str, body: bytes, call: Call, attempt
     made = unary(body, timeout=call.remaining_s(), metadata=[*call.metadata, *upstream.credential.metadata])
     try:
         answer = await made
+        if (record := call_record()).listens:
+            await _off_loop(answer, record.replied, method, answer)
         return Reply(answer, (*trailing(await made.trailing_metadata()), *attempts.metadata))
     finally:
         made.cancel()
@@ -103,6 +107,9 @@ class StreamRelay:
         self._transcript = Transcript(request, config.kept_bytes)
         self._attempts = Attempts(route, config, call.tokens, call.key)
         self._resuming = False
+        self._record: CallRecord = call_record()
+        self._last = b""
+        """The last message."""
         self._give_up_at: float | None = None
         """Since the stream was lost and nothing new has come."""
         self.trailing: Trailing = ()
@@ -129,6 +136,8 @@ class StreamRelay:
     async def _read(self) -> None:
         try:
             await self._read_from_upstreams()
+            if self._record.listens:
+                await _off_loop(self._last, self._record.relayed, self._last)
         finally:
             self._outbox.close()
 
@@ -151,6 +160,9 @@ class StreamRelay:
     async def _read_from(self, upstream: Upstream) -> Trailing:
         transcript, outbox = self._transcript, self._outbox
         self._resuming = transcript.begun
+        if self._resuming:
+            self._route.resumes += 1
+            self._record.resumed()
         body = await asyncio.to_thread(transcript.request) if self._resuming else self._body
         stream: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = upstream.channel.unary_stream(_STREAM)
         metadata = [*self._call.metadata, *upstream.credential.metadata]
@@ -162,6 +174,9 @@ class StreamRelay:
                     if not message:
                         continue
                 self._give_up_at = None
+                self._last = message
+                if not self._record.begun:
+                    self._record.relayed(message)
                 transcript.add(message)
                 outbox.put(message)
                 if outbox.full:
@@ -200,6 +215,14 @@ class StreamRelay:
             await asyncio.to_thread(self._transcript.read)
         else:
             self._transcript.read()
+
+
+async def _off_loop(body: bytes, function: Callable[..., None], *arguments: Any) -> None:
+    """Call a function that reads a message: in a thread when that may take long."""
+    if len(body) > _INLINE_BYTES:
+        await asyncio.to_thread(function, *arguments)
+    else:
+        function(*arguments)
 
 
 def _now() -> float:

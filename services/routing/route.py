@@ -32,6 +32,8 @@ class Route:
         guard: what kind of guard it is.
         pools: in order.
         budget: of its retries.
+        retries: calls that were made again before anything had come of them, so far.
+        resumes: streams that went on with another upstream, so far.
     """
 
     def __init__(self, name: str, aliases: Sequence[str], guard: GuardKind, budget: RetryBudget) -> None:
@@ -40,6 +42,8 @@ class Route:
         self.guard = guard
         self.pools: Sequence[Pool] = ()
         self.budget = budget
+        self.retries = 0
+        self.resumes = 0
         self._answering = 0
         """Which pool was chosen last."""
         self._changed = asyncio.Event()

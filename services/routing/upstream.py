@@ -38,6 +38,7 @@ class Upstream:
         credential: what makes the two known to each other.
         serving: it says that it serves the model.
         work: what it has been given and has not ended, in tokens as they are estimated.
+        ejections: how often it was left alone for a while.
         heard: set once it is known whether it serves.
     """
 
@@ -57,6 +58,7 @@ class Upstream:
         self.credential = credential
         self.serving = False
         self.work = 0
+        self.ejections = 0
         self.heard = asyncio.Event()
         self._model = model
         self._outlier = outlier
@@ -67,7 +69,12 @@ class Upstream:
     @property
     def available(self) -> bool:
         """Whether it is to be given calls now."""
-        return self.serving and not self._outlier.ejected
+        return self.serving and not self.ejected
+
+    @property
+    def ejected(self) -> bool:
+        """Whether it is left alone now, whatever it says."""
+        return self._outlier.ejected
 
     @property
     def effective_weight(self) -> float:
@@ -93,6 +100,7 @@ class Upstream:
         if error is None or not error.lost:
             self._outlier.succeeded()
         elif (seconds := self._outlier.failed()) is not None:
+            self.ejections += 1
             _log.warning("upstream %s of model %s is ejected for %g s", self.address, self._model, seconds)
 
     async def watch(self) -> None:

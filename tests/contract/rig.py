@@ -71,6 +71,7 @@ class Answer:
         assert usage.prompt_tokens == len(request.prompt)
         assert usage.completion_tokens == total <= request.max_tokens
         assert usage.cached_prompt_tokens is None or 0 <= usage.cached_prompt_tokens <= len(request.prompt)
+        assert self.finish.queue_s is None or self.finish.queue_s >= 0.0
         stops = [index for index, token_id in enumerate(self.token_ids) if token_id in request.stop_token_ids]
         assert stops == ([len(self.token_ids) - 1] if self.reason is FinishReason.STOP else [])
         if self.reason is FinishReason.MAX_TOKENS:

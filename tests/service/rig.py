@@ -18,6 +18,7 @@ from paddock.v1 import chat_pb2, generate_pb2, inference_pb2_grpc, model_pb2
 from services.config import ModelConfig, PaddockConfig, ServerConfig
 from services.routing.config import RoutingConfig
 from services.server import Server
+from services.telemetry.config import TelemetryConfig
 from tests.checkpoint import TEXT_IDS, VOCAB_SIZE
 from tests.service.answer import Stream
 
@@ -176,12 +177,14 @@ async def serving(
     backend: Backend | None = None,
     load: bool = True,
     routing: RoutingConfig | None = None,
+    telemetry: TelemetryConfig | None = None,
     **server: Any,
 ) -> AsyncIterator[Rig]:
     """Serve models on a free port. `backend` takes the place of the first model's; the rest configures the server."""
     config = ServerConfig(**{"address": "127.0.0.1:0", "drain_s": 1.0, "close_s": 5.0, **server})
     named = {model.name: model for model in models}
-    rig_server = Server(PaddockConfig(models=named, routing=routing or RoutingConfig(), server=config))
+    told = telemetry or TelemetryConfig()
+    rig_server = Server(PaddockConfig(named, routing or RoutingConfig(), config, told))
     if backend is not None:
         rig_server.models.all[0]._make_backend = lambda folder: backend  # type: ignore[method-assign]
     await soon(rig_server.start())

@@ -10,7 +10,7 @@ from backends.auto.config import AutoConfig
 from backends.simulator.config import SimulatorConfig
 from backends.tensorrt_llm import config as tensorrt_llm
 from backends.transformers.config import TransformersConfig
-from services.config import ModelConfig, SamplingDefaults, ServerConfig, TelemetryConfig
+from services.config import ModelConfig, SamplingDefaults, ServerConfig
 from services.guard.config import GuardConfig
 from services.identity.config import TlsConfig, UpstreamTlsConfig
 from services.routing.config import (
@@ -21,6 +21,7 @@ from services.routing.config import (
     RoutingConfig,
     UpstreamConfig,
 )
+from services.telemetry.config import TelemetryConfig
 
 DOC = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text(encoding="utf-8")
 TENSORRT_LLM_GROUPS = {

@@ -158,7 +158,7 @@ async def test_a_model_tells_whether_it_has_guards(guarded):
 
 async def test_a_deadline_leaves_what_was_judged(guarded):
     async with guarded(forever(), step_chars=1) as (rig, guard):
-        asking = asyncio.create_task(rig.generate(request(), timeout=2.0))
+        asking = asyncio.create_task(rig.generate(request(), timeout=5.0))
         (await guard.next()).answer(SAFE)
         await guard.next()
         answer = await soon(asking)

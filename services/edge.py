@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -17,18 +17,17 @@ from google.protobuf.message import DecodeError
 
 from services.errors import DrainingError, InvalidArgumentError, OverloadedError, Violation
 from services.identity.identity import Identity
+from services.interceptor import Behavior, Handler, ServiceInterceptor
 from services.routing.error import UpstreamError
 from services.status import DETAILS_KEY, to_status
 
 REQUEST_ID_KEY = "x-request-id"
-SERVICE = "paddock.v1.InferenceService"
 
 _DISCOVERY = ("ListModels", "GetModel")
 """Methods that a draining server still answers."""
 
 _log = logging.getLogger(__name__)
 _request_id: ContextVar[str] = ContextVar("request_id")
-_Behavior = Callable[[Any, Any], Awaitable[Any]]
 
 
 def request_id() -> str:
@@ -44,8 +43,8 @@ class RawRequest:
     message: Any
 
 
-class Edge(grpc.aio.ServerInterceptor):
-    """Wraps the handlers of `InferenceService`; health and reflection pass as they are."""
+class Edge(ServiceInterceptor):
+    """Counts, identifies and names calls."""
 
     def __init__(self, max_calls: int, identity: Identity) -> None:
         """Take how many calls may be handled at once. A call that only waits for its reader is no longer handled."""
@@ -64,28 +63,12 @@ class Edge(grpc.aio.ServerInterceptor):
         """Wait until no call is being handled."""
         await self._idle.wait()
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Any:
-        """Wrap the handler of a call."""
-        handler = await continuation(handler_call_details)
-        method = handler_call_details.method
-        if handler is None or not method.startswith(f"/{SERVICE}/"):
-            return handler
-        make, behavior = (
-            (grpc.unary_stream_rpc_method_handler, handler.unary_stream)
-            if handler.response_streaming
-            else (grpc.unary_unary_rpc_method_handler, handler.unary_unary)
-        )
-        return make(
-            self._wrap(behavior, handler.request_deserializer, method),
-            response_serializer=handler.response_serializer,
-        )
+    def wrap(self, method: str, handler: Handler) -> Handler:
+        """Handle bytes, which are parsed here."""
+        return Handler(self._handle(method, handler.behavior, handler.parse), None, handler.serialize)
 
-    def _wrap(self, behavior: _Behavior, parse: Callable[[bytes], Any], method: str) -> _Behavior:
-        told_while_draining = method.rpartition("/")[2] in _DISCOVERY
+    def _handle(self, method: str, behavior: Behavior, parse: Callable[[bytes], Any]) -> Behavior:
+        told_while_draining = method in _DISCOVERY
 
         async def handle(request: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             call_id = _call_id(context)
@@ -110,7 +93,7 @@ class Edge(grpc.aio.ServerInterceptor):
 
         return handle
 
-    async def _count(self, behavior: _Behavior, request: Any, context: Any) -> Any:
+    async def _count(self, behavior: Behavior, request: Any, context: Any) -> Any:
         if self._active >= self._max_calls:
             raise OverloadedError
         self._active += 1

@@ -13,13 +13,14 @@ from grpc_reflection.v1alpha import reflection
 
 from paddock.v1 import inference_pb2, inference_pb2_grpc
 from services.config import PaddockConfig, ServerConfig
-from services.edge import SERVICE, Edge
+from services.edge import Edge
 from services.errors import ConfigError
 from services.health import HealthServicer
 from services.identity.certificate import server_credentials
 from services.identity.file import follow
 from services.identity.identity import Identity
 from services.inference import InferenceServicer
+from services.interceptor import SERVICE
 from services.model import ServedModel, ServedModels, State
 from services.routing.gateway import Gateway
 from services.routing.router import Router

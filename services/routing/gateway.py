@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +13,9 @@ from google.protobuf.message import Message
 
 from paddock.v1 import generate_pb2, model_pb2, tokenize_pb2
 from services.directory import Directory
-from services.edge import REQUEST_ID_KEY, SERVICE, RawRequest, request_id
+from services.edge import REQUEST_ID_KEY, RawRequest, request_id
 from services.errors import InvalidArgumentError, ServiceError, Violation
+from services.interceptor import Behavior, Handler, ServiceInterceptor
 from services.model import ServedModel
 from services.reader import Reader
 from services.routing.affinity import affinity_key
@@ -37,10 +37,9 @@ _MOST_TOKENS = 2**17
 _MOST_OUTPUTS = 16
 
 Context = grpc.aio.ServicerContext[Any, Any]
-_Behavior = Callable[[Any, Any], Awaitable[Any]]
 
 
-class Gateway(grpc.aio.ServerInterceptor):
+class Gateway(ServiceInterceptor):
     """Stands between the edge and the servicer of the models that this process computes."""
 
     def __init__(self, router: Router, models: Directory[ServedModel], stall_s: float) -> None:
@@ -49,29 +48,15 @@ class Gateway(grpc.aio.ServerInterceptor):
         self._directory: Directory[ServedModel | Route] = Directory([*router.routes, *models.all])
         self._stall_s = stall_s
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Any:
-        """Wrap the handler of a call."""
-        handler = await continuation(handler_call_details)
-        service, _, method = handler_call_details.method.lstrip("/").partition("/")
-        if handler is None or service != SERVICE:
-            return handler
-        make, local = (
-            (grpc.unary_stream_rpc_method_handler, handler.unary_stream)
-            if handler.response_streaming
-            else (grpc.unary_unary_rpc_method_handler, handler.unary_unary)
-        )
-        parse = handler.request_deserializer
-        return make(
-            self._dispatch(method, local),
-            request_deserializer=lambda body: RawRequest(body, parse(body)),
-            response_serializer=lambda answer: answer if isinstance(answer, bytes) else answer.SerializeToString(),
+    def wrap(self, method: str, handler: Handler) -> Handler:
+        """Keep the bytes of requests beside what they read, and send answers that are bytes as they are."""
+        return Handler(
+            self._dispatch(method, handler.behavior),
+            lambda body: RawRequest(body, handler.parse(body)),
+            lambda answer: answer if isinstance(answer, bytes) else handler.serialize(answer),
         )
 
-    def _dispatch(self, method: str, local: _Behavior) -> _Behavior:
+    def _dispatch(self, method: str, local: Behavior) -> Behavior:
         """Handle a method: here, or where the request's model is."""
 
         async def handle(request: RawRequest, context: Context) -> Any:

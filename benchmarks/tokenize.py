@@ -31,7 +31,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from benchmarks.result import save, spread, table
 from llama.chat import ChatEncoder, ChatTemplate, EncodedPrompt, Layout, Message, Tool
 from llama.tokenizer import Tokenizer
-from services.response import tokenized
+from services.token_bytes import SpanBytes
 
 _EMBEDDED = Path(__file__).parents[1] / "models" / "paddock-tiny"
 _TEMPLATE = (Path(__file__).parents[1] / "models/training/chat_template.jinja").read_text(encoding="utf-8")
@@ -90,6 +90,7 @@ def _tokenizers() -> dict[str, str]:
 
 def _measure(name: str, source: str, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     library, tokenizer = tokenizers.Tokenizer.from_str(source), Tokenizer(source)
+    spans = SpanBytes(tokenizer)
     results = []
 
     def measure(title: str, count: int, baseline: Callable[[], Any], ours: Callable[[], Any]) -> None:
@@ -113,9 +114,7 @@ def _measure(name: str, source: str, arguments: argparse.Namespace) -> list[dict
             raise RuntimeError(f"{title}: other ids than the library's")
         measure(title, len(ids), baseline, encode)
         if title.startswith("text"):
-            measure(
-                f"Tokenize, {title}", len(ids), partial(_told, library, prompt), partial(_answer, tokenizer, encode)
-            )
+            measure(f"Tokenize, {title}", len(ids), partial(_told, library, prompt), partial(_answer, spans, encode))
     return results
 
 
@@ -124,8 +123,8 @@ def _told(library: tokenizers.Tokenizer, text: str) -> tuple[Any, ...]:
     return encoding.ids, encoding.tokens, encoding.offsets
 
 
-def _answer(tokenizer: Tokenizer, encode: Callable[[], EncodedPrompt]) -> bytes:
-    return tokenized(encode(), tokenizer, 0).SerializeToString()
+def _answer(spans: SpanBytes, encode: Callable[[], EncodedPrompt]) -> bytes:
+    return spans.tokenized(encode(), 0).SerializeToString()
 
 
 def _baseline(library: tokenizers.Tokenizer, render: Callable[[], str]) -> list[int]:

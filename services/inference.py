@@ -78,7 +78,6 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         self._router = router
         self._config = config
         self._pace = Pace(config.max_writes_per_s)
-        self._tokens: dict[str, responses.TokenBytes] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
     async def Generate(  # noqa: N802 - the RPC's name
@@ -163,7 +162,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         try:
             async with aclosing(generation.run(self._budget_s(context))) as batches:
                 started = responses.started(plan, request_id(), model.name)
-                writer = responses.Writer(plan, self._token_bytes(model, loaded), generation.delivered)
+                writer = responses.Writer(plan, loaded.token_bytes, generation.delivered)
                 yield _Answer(plan, started, batches, writer)
         except UnavailableError as error:
             raise ModelUnavailableError(model.name, _GONE, RETRY_ELSEWHERE_S) from error
@@ -191,11 +190,6 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         if watched := watch(request, plan, model.config, self._guard, tokenizer):
             return GuardedGeneration(Generation(plan, backend, tokenizer), plan, watched, tokenizer, pace)
         return Generation(plan, backend, tokenizer, pace)
-
-    def _token_bytes(self, model: ServedModel, loaded: Loaded) -> responses.TokenBytes:
-        if model.name not in self._tokens:
-            self._tokens[model.name] = responses.TokenBytes(loaded.tokenizer)
-        return self._tokens[model.name]
 
     def _guard(self, name: str) -> Guard:
         """Give the guard that a served or routed model is."""
@@ -264,7 +258,7 @@ def _tokenize(
     count = len(encoded.token_ids)
     checks.require(count <= _MAX_TOKENS, kind, f"{count} tokens; at most {_MAX_TOKENS}")
     checks.done()
-    return responses.tokenized(encoded, loaded.tokenizer, loaded.capabilities.context_length)
+    return loaded.span_bytes.tokenized(encoded, loaded.capabilities.context_length)
 
 
 def _detokenize(request: tokenize_pb2.DetokenizeRequest, loaded: Loaded) -> tokenize_pb2.DetokenizeResponse:

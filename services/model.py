@@ -28,6 +28,7 @@ from services.directory import Directory
 from services.errors import ConfigError, ModelUnavailableError
 from services.guard.config import GuardKind
 from services.template import chat_template, special_tokens
+from services.token_bytes import SpanBytes, TokenBytes
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +62,8 @@ class Loaded:
     sampling_defaults: Mapping[str, float]
     capabilities: Capabilities
     admission: Admission
+    token_bytes: TokenBytes
+    span_bytes: SpanBytes
     classifier: Classifier | None = None
 
 
@@ -155,6 +158,8 @@ class ServedModel:
                 self._sampling_defaults(folder, capabilities),
                 capabilities,
                 Admission(self.name, capabilities.max_concurrency, self.config.max_queue),
+                TokenBytes(tokenizer),
+                SpanBytes(tokenizer),
                 classifiers.make(self.config.guard, folder, tokenizer, capabilities, stop_token_ids, self._key),
             )
         except BaseException:

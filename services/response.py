@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from itertools import repeat
 
 from backends.types import Feature, Sampling, Seeding, TokenLogprob, Usage
-from llama.chat import EncodedPrompt
-from llama.tokenizer import Tokenizer
-from paddock.v1 import generate_pb2, guard_pb2, model_pb2, tokenize_pb2
+from paddock.v1 import generate_pb2, guard_pb2, model_pb2
 from services.event import CallDelta, Completed, Delta, Event, Finished, FinishReason, GuardSpoke, PromptScored
 from services.generation import Plan
 from services.model import Loaded, ServedModel, State
+from services.token_bytes import TokenBytes
 
 _REASONS = {
     FinishReason.STOP: generate_pb2.FINISH_REASON_STOP,
@@ -64,42 +63,6 @@ def started(plan: Plan, request_id: str, model: str) -> generate_pb2.Started:
         prompt_tokens=len(plan.prompt),
         neutralized_sequences=plan.neutralized,
     )
-
-
-def tokenized(encoded: EncodedPrompt, tokenizer: Tokenizer, context_length: int) -> tokenize_pb2.TokenizeResponse:
-    """Tell ids with the bytes that they stand for."""
-    response = tokenize_pb2.TokenizeResponse(
-        token_count=len(encoded.token_ids),
-        context_length=context_length,
-        neutralized_sequences=encoded.neutralized,
-    )
-    add, end = response.tokens.add, 0  # made in their place, field by field: a list of messages takes twice the time
-    for token_id, piece in zip(encoded.token_ids, tokenizer.pieces(encoded.token_ids), strict=True):
-        token = add()
-        token.id = token_id
-        token.piece = piece
-        token.start = end
-        end += len(piece)
-        token.end = end
-    return response
-
-
-class TokenBytes(dict[int, bytes]):
-    """A model's tokens without logprobs as `TokenDelta` has them on the wire, kept by id: at most the vocabulary.
-
-    Encoded messages that are joined are one message, the repeated fields of all in order
-    (https://protobuf.dev/programming-guides/encoding/#last-one-wins). To read tokens that way takes a fifth of the time
-    that it takes to make them.
-    """
-
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        super().__init__()
-        self.tokenizer = tokenizer
-
-    def __missing__(self, token_id: int) -> bytes:
-        token = generate_pb2.Token(id=token_id, piece=self.tokenizer.piece(token_id))
-        encoded = self[token_id] = generate_pb2.TokenDelta(tokens=[token]).SerializeToString()
-        return encoded
 
 
 class Writer:

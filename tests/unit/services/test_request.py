@@ -22,6 +22,7 @@ from services.config import ModelConfig, SamplingDefaults
 from services.errors import ConfigError, FeatureUnsupportedError, InvalidArgumentError
 from services.guard.config import GuardConfig, GuardMode, GuardSubject
 from services.model import Loaded, ServedModel
+from services.token_bytes import SpanBytes, TokenBytes
 from tests.checkpoint import END_OF_TEXT, END_OF_TURN, VOCAB_SIZE
 
 
@@ -52,7 +53,8 @@ def served(tokenizer):
         stops = (END_OF_TEXT, END_OF_TURN)
         admission = Admission("m", 4, 4)
         return ServedModel("m", config), Loaded(
-            tokenizer, ChatEncoder(tokenizer), stops, sampling, capabilities, admission
+            *(tokenizer, ChatEncoder(tokenizer), stops, sampling, capabilities, admission),
+            *(TokenBytes(tokenizer), SpanBytes(tokenizer)),
         )
 
     return make

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from llama.tokenizer import Tokenizer
 from paddock.v1.generate_pb2 import GenerateStreamResponse, StreamEvent, TokenDelta
 from services.event import Delta
-from services.response import TokenBytes, Writer, messages
+from services.response import Writer, messages
 from services.text import Piece
+from services.token_bytes import TokenBytes
 
 MIB = 2**20
 

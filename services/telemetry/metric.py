@@ -28,6 +28,8 @@ SUBJECT = "paddock.guard.subject"
 DECISION = "paddock.guard.decision"
 POOL = "paddock.pool"
 UPSTREAM = "paddock.upstream"
+BACKEND = "paddock.backend"
+CHOICE = "paddock.backend.choice"
 
 _DURATION_S = [0.01 * 2**power for power in range(14)]
 _FIRST_TOKEN_S = [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0]
@@ -88,6 +90,7 @@ class Observer:
         """Make the instruments that ask it."""
         gauge, counter = meter.create_observable_gauge, meter.create_observable_counter
         gauge("paddock.model.ready", [_call(self._ready)], "1", "Whether a model serves.")
+        gauge("paddock.model.backend", [_call(self._backend)], "1", "1, with what computes a model, and why that.")
         gauge("paddock.model.running", [_call(self._running)], "{output}", "Outputs that hold a slot of the backend.")
         gauge("paddock.model.waiting", [_call(self._waiting)], "{output}", "Outputs that wait for a slot.")
         gauge("paddock.admission.admitted", [_call(self._admitted)], "{output}", "Outputs that were let in.")
@@ -103,6 +106,13 @@ class Observer:
 
     def _ready(self) -> _Values:
         return [(model.state is State.READY, {MODEL: model.name}) for model in self._models.all]
+
+    def _backend(self) -> _Values:
+        return [
+            (1.0, {MODEL: m.name, BACKEND: m.backend_name, CHOICE: m.loaded.capabilities.choice_reason})
+            for m in self._models.all
+            if m.loaded is not None
+        ]
 
     def _running(self) -> _Values:
         return [(m.backend.health().running, {MODEL: m.name}) for m in self._models.all if m.backend is not None]

@@ -8,10 +8,13 @@ import shutil
 
 import grpc
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from backends.auto.config import AutoConfig
 from backends.simulator.config import SimulatorConfig
 from backends.tensorrt_llm.config import Sampler, TensorrtLlmConfig
+from services.telemetry.metric import Observer
 from tests.checkpoint import VOCAB_SIZE
 from tests.service.failure import failure
 from tests.service.rig import model_config, request, serving, soon, until
@@ -97,6 +100,13 @@ async def test_a_choice_and_its_reason_are_told(folder):
     config = AutoConfig(tensorrt_llm=first, transformers=second)
     async with serving(model_config(folder, config)) as rig:
         model = await rig.model()
+        seen = InMemoryMetricReader()
+        Observer(rig.server.models, rig.server.router).register(MeterProvider([seen]).get_meter("test"))
     assert model.backend.name == "transformers"
     assert "needs 16 GPUs here, and there are 8" in model.backend.choice_reason
+    (resource,) = seen.get_metrics_data().resource_metrics
+    metrics = {metric.name: metric.data.data_points for metric in resource.scope_metrics[0].metrics}
+    (point,) = metrics["paddock.model.backend"]
+    told = point.attributes
+    assert (told["paddock.backend"], told["paddock.backend.choice"]) == ("transformers", model.backend.choice_reason)
     assert SimulatorConfig().vocab_size != model.vocab_size == VOCAB_SIZE

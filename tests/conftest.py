@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,12 @@ from tests.checkpoint import write_tokenizer
 _HERE = Path(__file__).parent
 _ON_ONE_LOOP = {_HERE / "e2e", _HERE / "service"}
 """Folders whose tests share servers for the session, and so the event loop that these run on."""
+
+
+def pytest_configure():
+    """Let Ctrl-C reach the commands that tests start: where a shell runs the tests in the background, it is ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):

@@ -54,7 +54,7 @@ def placements(model: Architecture, devices: int, per_node: int) -> Iterator[Pla
         yield Placement()
         return
     for tensor in range(1, min(devices, per_node) + 1):
-        if not _divides(model, tensor):
+        if not divides(model, tensor):
             continue
         stages = per_node // tensor
         for pipeline in range(1, min(devices // tensor, model.layers) + 1):
@@ -64,7 +64,8 @@ def placements(model: Architecture, devices: int, per_node: int) -> Iterator[Pla
                 yield Placement(tensor, pipeline, pipeline // stages)
 
 
-def _divides(model: Decoder, tensor: int) -> bool:
+def divides(model: Decoder, tensor: int) -> bool:
+    """Tell whether so many devices can share each layer: see `placements`."""
     key_heads = model.kv_heads % tensor == 0 or tensor % model.kv_heads == 0
     return key_heads and model.heads % tensor == 0 and model.intermediate % tensor == 0
 

@@ -48,6 +48,7 @@ class TensorrtLlmBackend(Backend):
         self._waiting: deque[Ticket] = deque()
         self._running: set[Ticket] = set()
         self._checking = 0
+        self._steps = 0
         self._cache_usage: float | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._closing: asyncio.Future[None] | None = None
@@ -174,6 +175,7 @@ class TensorrtLlmBackend(Backend):
             if flow is not None:
                 ticket.output = flow.submit(ticket.request)
                 async for output in ticket.output:
+                    self._steps += 1
                     if not ticket.left:
                         ticket.add(output)
                 if not ticket.left and not ticket.has_ended:
@@ -226,15 +228,22 @@ class TensorrtLlmBackend(Backend):
         self._running.clear()
 
     async def _watch(self, flow: Flow) -> None:
-        """Notice an engine that dies while nobody asks it anything."""
-        while flow.is_healthy():  # noqa: ASYNC110 - nothing announces it
+        """Notice an engine that dies while nobody asks it anything, or gives no sign of life to those who do."""
+        steps, silent = self._steps, 0.0
+        while flow.is_healthy() and silent < self._config.silence_s:
             await asyncio.sleep(_HEALTH_S)
-        logger.error("the engine died")
-        self._stop("the engine died")
+            if self._steps != steps:
+                steps, silent = self._steps, 0.0
+            elif self._running:
+                silent += _HEALTH_S
+        reason = "the engine died" if silent < self._config.silence_s else "the engine fell silent"
+        logger.error(reason)
+        self._stop(reason)
 
     async def _follow_usage(self, flow: Flow) -> None:
         try:
             async for usage in flow.cache_usage():
+                self._steps += 1
                 self._cache_usage = usage
         except Exception as error:  # noqa: BLE001 - statistics are no reason to fail
             logger.warning("the engine gives no statistics (%s)", type(error).__name__)

@@ -5,6 +5,7 @@ The names beside the fields are TensorRT-LLM 1.2's own, for whoever knows those.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -61,8 +62,8 @@ class KvCache:
     """Memory for keys and values.
 
     Attributes:
-        dtype: "auto" (what the checkpoint says), "fp8" or "nvfp4" (`dtype`). A compiled engine has its own: leave it at
-            auto there.
+        dtype: "auto" (what the checkpoint says), "fp8", or "nvfp4", which wants a Blackwell GPU and a checkpoint made
+            for it (`dtype`). A compiled engine has its own: leave it at auto there.
         memory_fraction: of the GPU memory that is free once the weights are loaded (`free_gpu_memory_fraction`).
         block_reuse: keep what prompts have in common (`enable_block_reuse`).
         partial_reuse: also of a block that is shared in part (`enable_partial_reuse`).
@@ -99,7 +100,7 @@ class Speculative:
         drafter: where drafts come from: `none`, `ngram` (what followed the same ids earlier), `eagle` (an EAGLE-3 head
             made for the model) or `draft_model` (a smaller model with the same vocabulary).
         max_draft_tokens: ids drafted per step (`max_draft_len`).
-        model: folder of the EAGLE head or of the draft model (`speculative_model_dir`).
+        model: folder of the EAGLE head or of the draft model (`speculative_model`).
         max_ngram: ids of the longest n-gram looked up (`max_matching_ngram_size`).
     """
 
@@ -114,7 +115,7 @@ class Lora:
     """One LoRA adapter, on for every request.
 
     Attributes:
-        adapter: its folder, as PEFT saves it; null for none.
+        adapter: its folder, as PEFT saves it; null for none. It wants `cuda_graph.enabled: false`.
         max_rank: at least the adapter's (`max_lora_rank`).
     """
 
@@ -154,6 +155,8 @@ class TensorrtLlmConfig:
             once as fit now, and some are computed anew when memory runs out (`capacity_scheduler_policy`).
         response_formats: let answers be held to a form, by xgrammar (`guided_decoding_backend`); with `sampler: trtllm`
             only.
+        silence_s: an engine that makes no step for so long, while requests run, is taken for dead: 1.2 can lose its
+            GPU and go on calling itself healthy.
         parallel: GPUs.
         kv_cache: memory for keys and values.
         cuda_graph: recorded decode steps.
@@ -173,6 +176,7 @@ class TensorrtLlmConfig:
     stream_interval: int = 1
     scheduler: Policy = Policy.guaranteed_no_evict
     response_formats: bool = True
+    silence_s: float = 120.0
     parallel: Parallel = field(default_factory=Parallel)
     kv_cache: KvCache = field(default_factory=KvCache)
     cuda_graph: CudaGraph = field(default_factory=CudaGraph)
@@ -225,6 +229,8 @@ def _check_ranges(config: TensorrtLlmConfig) -> None:
     for name, value in positive.items():
         if value is not None and value < 1:
             raise ValueError(f"{name} {value}: must be above 0")
+    if not 0 < config.silence_s < math.inf:
+        raise ValueError(f"silence_s {config.silence_s}: must be above 0, and finite")
     if config.context_length == 1:
         raise ValueError("context_length 1: no room for a prompt and an answer")
     if not 0 < config.kv_cache.memory_fraction < 1:
@@ -247,5 +253,9 @@ def _check_together(config: TensorrtLlmConfig) -> None:
         raise ValueError("sampler: a compiled engine has the C++ sampler; leave it at trtllm, or leave out `engine`")
     if drafter is not Drafter.none and config.sampler is not Sampler.torch:
         raise ValueError("sampler: speculative decoding needs TensorRT-LLM's torch sampler; set it to torch")
+    if drafter is Drafter.eagle and config.parallel.pipeline > 1:
+        raise ValueError("speculative.drafter: eagle drafts for one pipeline stage; set parallel.pipeline to 1")
+    if config.lora.adapter is not None and config.cuda_graph.enabled:
+        raise ValueError("cuda_graph.enabled: recorded steps leave adapters out; set it to false")
     if drafter in (Drafter.eagle, Drafter.draft_model) and config.speculative.model is None:
         raise ValueError(f"speculative.model: {drafter.value} needs a model; give its folder")

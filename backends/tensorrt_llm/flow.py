@@ -7,6 +7,7 @@ docs/tensorrt-llm.md.
 from __future__ import annotations
 
 import hashlib
+import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from typing import Any
@@ -26,6 +27,9 @@ _CPP_SAMPLER = {
     Feature.LOGIT_BIAS,
 }
 _STATS_S = 5.0
+_LOST = re.compile(r"cuda|cublas|cudnn|nccl|illegal memory access|device-side assert", re.IGNORECASE)
+"""What a failed step says when the GPU is lost. 1.2 tells it to every running request as if it were its own, keeps
+calling itself healthy, and may answer nothing from then on (TensorRT-LLM pull request 12718)."""
 
 
 def installed_version() -> str:
@@ -111,10 +115,12 @@ class Flow(ABC):
         )
 
     def is_of_request(self, error: BaseException) -> bool:
-        """Tell whether an error is one request's own; all others are the engine's death."""
-        from tensorrt_llm.llmapi import RequestError
+        """Tell whether an error is one request's own; all others are the engine's death.
 
-        return isinstance(error, RequestError) and self.is_healthy()
+        The type tells little: a request that is refused raises `ValueError` as well as `RequestError`, and an engine
+        that dies raises what it died of, but has shut itself down before.
+        """
+        return self.is_healthy() and _LOST.search(str(error)) is None
 
     def is_healthy(self) -> bool:
         """Tell whether the engine lives. Cheap."""

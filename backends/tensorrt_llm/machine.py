@@ -9,11 +9,13 @@ from backends.errors import LoadError, UnfitError
 from backends.tensorrt_llm.config import TensorrtLlmConfig
 from backends.tensorrt_llm.model import MANIFEST, Model, read_json
 from llama.memory import Precision, cache_bytes_per_token, cache_tokens, shard, stage_bytes, workspace_bytes
+from llama.placement import divides
 
 _OLDEST = (8, 0)
-"""Ampere (TensorRT-LLM's support matrix)."""
-_OLDEST_FP8 = (8, 9)
-"""Ada and Hopper: the first with FP8 tensor cores."""
+"""Ampere (TensorRT-LLM's support matrix), whose keys and values may be FP8."""
+_OLDEST_OF_WEIGHTS = {"fp8": (8, 9), "nvfp4": (10, 0)}
+"""Ada has the first FP8 tensor cores, Blackwell those of NVFP4 (documentation of 1.2.1, features/quantization)."""
+_OLDEST_OF_CACHE = {"nvfp4": (10, 0)}
 _GB = 1e9
 
 
@@ -48,9 +50,16 @@ def check_machine(config: TensorrtLlmConfig, model: Model) -> None:
 
     Raises:
         UnfitError: too few GPUs, too old ones, or too little memory.
-        LoadError: the engine was compiled for another GPU.
+        LoadError: the model can't be spread so, or the engine was compiled for another GPU.
     """
-    parallel = config.parallel
+    parallel, shape = config.parallel, model.shape
+    if not divides(shape, parallel.tensor):
+        raise LoadError(
+            f"parallel.tensor {parallel.tensor}: so many GPUs can't share {shape.heads} query heads, {shape.kv_heads} "
+            f"key heads and a feed-forward layer {shape.intermediate} wide: set it to a number that divides them"
+        )
+    if parallel.pipeline > shape.layers:
+        raise LoadError(f"parallel.pipeline {parallel.pipeline}: the model has {shape.layers} layers; set it to less")
     total = parallel.tensor * parallel.pipeline
     wanted = min(total, parallel.gpus_per_node or total)
     found = gpus()
@@ -59,8 +68,13 @@ def check_machine(config: TensorrtLlmConfig, model: Model) -> None:
             f"TensorRT-LLM needs {wanted} GPUs here, and there are {len(found)}: "
             "set parallel.tensor and parallel.pipeline to what there is"
         )
-    fp8 = "fp8" in (model.dtype, config.kv_cache.dtype)
-    oldest, what = (_OLDEST_FP8, "FP8") if fp8 else (_OLDEST, "TensorRT-LLM")
+    cache = config.kv_cache.dtype
+    wants = {
+        "TensorRT-LLM": _OLDEST,
+        f"{model.dtype.upper()} weights": _OLDEST_OF_WEIGHTS.get(model.dtype, _OLDEST),
+        f"kv_cache.dtype {cache}": _OLDEST_OF_CACHE.get(cache, _OLDEST),
+    }
+    what, oldest = max(wants.items(), key=lambda item: item[1])
     used = found[:wanted]
     _check_manifest(config, used)
     for gpu in used:

@@ -32,8 +32,8 @@ class PytorchFlow(Flow):
             cuda_graph_config=self._cuda_graph(),
             scheduler_config=self._scheduler(),
             speculative_config=self._speculative(),
-            # Looking drafts up is not done beside the step before, as the overlap scheduler would have it.
-            disable_overlap_scheduler=config.speculative.drafter in (Drafter.ngram, Drafter.draft_model),
+            # Drafts are made between two steps, and not beside the step before, as the overlap scheduler would have it.
+            disable_overlap_scheduler=config.speculative.drafter is not Drafter.none,
             enable_lora=config.lora.adapter is not None,
             lora_config=self._lora(),
             sampler_type=_SAMPLER_TYPES[config.sampler],
@@ -73,11 +73,19 @@ class PytorchFlow(Flow):
 
         wanted = self._config.speculative
         if wanted.drafter is Drafter.ngram:
-            return NGramDecodingConfig(max_draft_len=wanted.max_draft_tokens, max_matching_ngram_size=wanted.max_ngram)
+            return NGramDecodingConfig(
+                max_draft_len=wanted.max_draft_tokens,
+                max_matching_ngram_size=wanted.max_ngram,
+                is_public_pool=False,  # a pool of all would draft one client's text for another, and grow for ever
+            )
         if wanted.drafter is Drafter.eagle:
-            return EagleDecodingConfig(max_draft_len=wanted.max_draft_tokens, speculative_model_dir=wanted.model)
+            return EagleDecodingConfig(
+                max_draft_len=wanted.max_draft_tokens,
+                speculative_model=wanted.model,
+                eagle3_one_model=False,  # one model is for Llama 4, and draws nothing: sampled answers would be greedy
+            )
         if wanted.drafter is Drafter.draft_model:
-            return DraftTargetDecodingConfig(max_draft_len=wanted.max_draft_tokens, speculative_model_dir=wanted.model)
+            return DraftTargetDecodingConfig(max_draft_len=wanted.max_draft_tokens, speculative_model=wanted.model)
         return None
 
     def _lora(self) -> Any:

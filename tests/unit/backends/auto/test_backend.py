@@ -70,7 +70,7 @@ async def test_an_h100_without_the_package_falls_back_and_says_so(checkpoint, ca
         ([], {}, "needs 1 GPUs here, and there are 0"),
         ([fake.H100], {"parallel": {"tensor": 2}}, "needs 2 GPUs here, and there are 1"),
         ([Gpu((7, 5), 10**12)], {}, "TensorRT-LLM needs GPUs of compute capability 8.0 or newer, and one here has 7.5"),
-        ([Gpu((8, 6), 10**12)], {"kv_cache": {"dtype": "fp8"}}, "FP8 needs GPUs of compute capability 8.9"),
+        ([Gpu((9, 0), 10**12)], {"kv_cache": {"dtype": "nvfp4"}}, "kv_cache.dtype nvfp4 needs GPUs of compute"),
         ([Gpu((9, 0), 250_000)], {}, "the weights take 0.00 GB of each GPU"),
         ([Gpu((9, 0), LITTLE)], {"max_batch_tokens": 64}, "of 99 tokens, and context_length is 1024: lower it to 99"),
     ],
@@ -83,9 +83,31 @@ async def test_a_machine_that_lacks_something_falls_back(checkpoint, gpus, setti
     assert reason in why
 
 
+@pytest.mark.parametrize(("algorithm", "capability"), [("FP8", (8, 6)), ("NVFP4", (9, 0))])
+async def test_quantized_weights_want_a_gpu_that_multiplies_them(checkpoint, algorithm, capability):
+    (checkpoint / "hf_quant_config.json").write_text(f'{{"quantization": {{"quant_algo": "{algorithm}"}}}}')
+    with fake.installed(gpus=[Gpu(capability, 10**12)]):
+        chosen, why = await told(auto(checkpoint))
+    assert chosen == "simulator"
+    assert f"{algorithm} weights needs GPUs" in why
+
+
+async def test_an_ampere_gpu_may_keep_fp8_keys_and_values(checkpoint):
+    with fake.installed(gpus=[Gpu((8, 0), 10**12)]):
+        assert (await told(auto(checkpoint, kv_cache={"dtype": "fp8"})))[0] == "tensorrt_llm"
+
+
+@pytest.mark.parametrize("parallel", [{"tensor": 3}, {"pipeline": 3}], ids=str)
+async def test_what_no_machine_can_spread_is_a_mistake(checkpoint, parallel):
+    backend = auto(checkpoint, parallel=parallel)
+    with fake.installed(), pytest.raises(LoadError, match=rf"^parallel.{next(iter(parallel))} 3: "):
+        await soon(backend.load())
+    await soon(backend.close())
+
+
 async def test_of_two_nodes_each_has_its_gpus(checkpoint):
     with fake.installed():
-        settings = {"parallel": {"tensor": 8, "pipeline": 2, "gpus_per_node": 8}}
+        settings = {"parallel": {"tensor": 4, "pipeline": 2, "gpus_per_node": 4}}
         assert (await told(auto(checkpoint, **settings)))[0] == "tensorrt_llm"
 
 

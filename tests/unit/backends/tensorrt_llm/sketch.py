@@ -23,6 +23,7 @@ FLAWS = {
     "whole prefill": "chunked prefill is not switched on",
     "errors as they come": "the vendor's errors are passed on",
     "every error is one request's": "death is taken for bad luck",
+    "every RequestError is one request's": "what each running request is told is taken for its own",
     "text in": "the prompt goes in as text",
     "penalized prompt": "the prompt is counted by presence and frequency penalties",
     "offloading": "blocks are offloaded to the host",
@@ -88,7 +89,9 @@ class Sketch:
         except RuntimeError as error:
             if self.has("errors as they come"):
                 raise
-            if isinstance(error, RequestError) or self.has("every error is one request's"):
+            own = isinstance(error, RequestError) and "CUDA" not in str(error)
+            own |= isinstance(error, RequestError) and self.has("every RequestError is one request's")
+            if own or self.has("every error is one request's"):
                 raise ComputeError("failed") from error
             self._dead.set()
             raise UnavailableError("dead") from error

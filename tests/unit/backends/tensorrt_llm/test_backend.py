@@ -62,6 +62,38 @@ async def test_an_engine_that_was_shut_down_is_dead(backend):
     assert not backend.health().ready
 
 
+async def test_an_engine_that_falls_silent_is_dead(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_HEALTH_S", 0.01)
+    with fake.installed():
+        folder = fake.checkpoint_folder(tmp_path / "checkpoint", 512, 1024)
+        silent = TensorrtLlmBackend(checkpoint=str(folder), silence_s=0.05, statistics={"enabled": False})
+        await soon(silent.load())
+        assert len(await soon(complete(silent, request(max_tokens=3)))) == 3
+        await asyncio.sleep(0.1)  # nothing runs: that is no silence
+        assert silent.health().ready
+        engine().hung = True
+        with pytest.raises(UnavailableError):
+            await soon(complete(silent, request(max_tokens=3)))
+        assert silent.health().reason == "the engine fell silent"
+        engine().hung = False
+        await soon(silent.close())
+
+
+@pytest.mark.parametrize("error", [ValueError("max_tokens"), TypeError("top_k"), AssertionError("logprobs length")])
+async def test_a_request_that_the_vendor_refuses_is_no_death(backend, monkeypatch, error):
+    generate_async = type(fake.LLM.made[-1]).generate_async
+
+    def refuse(self, inputs, **named):
+        if inputs["prompt_token_ids"][0] == 66:
+            raise error
+        return generate_async(self, inputs, **named)
+
+    monkeypatch.setattr(type(fake.LLM.made[-1]), "generate_async", refuse)
+    with pytest.raises(ComputeError):
+        await soon(complete(backend, request((66,))))
+    assert len(await soon(complete(backend, request(max_tokens=3)))) == 3
+
+
 async def test_death_frees_who_waits_and_who_runs(backend):
     tasks = [asyncio.create_task(complete(backend, request((index,), 900))) for index in range(5)]
     await until(lambda: (backend.health().running, backend.health().waiting) == (2, 3))

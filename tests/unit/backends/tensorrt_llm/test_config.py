@@ -46,6 +46,13 @@ async def loaded(**settings):
         ({"speculative": {"drafter": Drafter.ngram}, "engine": "/engine"}, "speculative.drafter"),
         ({"speculative": {"drafter": Drafter.ngram}}, "sampler"),
         ({"speculative": {"drafter": Drafter.eagle}, "sampler": Sampler.torch}, "speculative.model"),
+        (
+            {"speculative": {"drafter": Drafter.eagle}, "sampler": Sampler.torch, "parallel": {"pipeline": 2}},
+            "speculative.drafter",
+        ),
+        ({"lora": {"adapter": "/adapter"}}, "cuda_graph.enabled"),
+        ({"silence_s": 0}, "silence_s"),
+        ({"silence_s": float("inf")}, "silence_s"),
     ],
     ids=str,
 )
@@ -82,15 +89,13 @@ async def test_groups_reach_the_vendor(checkpoint):
         parallel={"tensor": 4, "pipeline": 2, "gpus_per_node": 8},
         kv_cache={"dtype": "fp8", "memory_fraction": 0.5, "block_reuse": False, "tokens_per_block": 64},
         cuda_graph={"batch_sizes": [1, 2, 4]},
-        lora={"adapter": "/adapter", "max_rank": 16},
     )
     assert [arguments[f"{name}_parallel_size"] for name in ("tensor", "pipeline")] == [4, 2]
     assert (arguments["gpus_per_node"], arguments["max_num_tokens"], arguments["max_seq_len"]) == (8, 256, 600)
     cache = arguments["kv_cache_config"]
     assert (cache.dtype, cache.free_gpu_memory_fraction, cache.enable_block_reuse) == ("fp8", 0.5, False)
     assert arguments["cuda_graph_config"].batch_sizes == [1, 2, 4]
-    assert arguments["enable_lora"]
-    assert arguments["lora_config"].lora_dir == ["/adapter"]
+    assert not arguments["enable_lora"]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +106,15 @@ async def test_drafters_become_the_vendors(checkpoint, drafter, kind):
     speculative = {"drafter": Drafter(drafter), "max_draft_tokens": 5, "model": "/draft"}
     arguments, capabilities = await loaded(checkpoint=str(checkpoint), sampler=Sampler.torch, speculative=speculative)
     assert type(arguments["speculative_config"]).__name__ == kind
-    assert arguments["speculative_config"].max_draft_len == 5
+    drafts = arguments["speculative_config"]
+    assert drafts.max_draft_len == 5
+    assert arguments["disable_overlap_scheduler"]
+    if drafter == "ngram":
+        assert not drafts.is_public_pool  # what one client's text teaches is no other's
+    else:
+        assert drafts.speculative_model == "/draft"
+    if drafter == "eagle":
+        assert not drafts.eagle3_one_model  # that one would draw greedily whatever was asked
     assert capabilities.seeding is Seeding.NONE
     assert Feature.LOGPROBS in capabilities.features
     assert Feature.GRAMMAR not in capabilities.features
@@ -110,11 +123,15 @@ async def test_drafters_become_the_vendors(checkpoint, drafter, kind):
 async def test_the_adapter_is_on_for_every_request(checkpoint):
     from tests.contract.rig import request
 
-    backend = TensorrtLlmBackend(checkpoint=str(checkpoint), lora={"adapter": "/adapter"})
+    lora = {"adapter": "/adapter", "max_rank": 16}
+    backend = TensorrtLlmBackend(checkpoint=str(checkpoint), lora=lora, cuda_graph={"enabled": False})
     await backend.load()
     async for _ in backend.generate(request(max_tokens=2)):
         pass
     assert fake.LLM.made[-1].calls[-1]["lora_request"].lora_path == "/adapter"
+    arguments = fake.LLM.made[-1].arguments
+    assert (arguments["enable_lora"], arguments["cuda_graph_config"]) == (True, None)
+    assert (arguments["lora_config"].lora_dir, arguments["lora_config"].max_lora_rank) == (["/adapter"], 16)
     await backend.close()
 
 

@@ -184,6 +184,16 @@ async def death_is_everyones(adapter):
         await complete(adapter, request((4,)))
 
 
+async def a_lost_gpu_is_everyones(adapter):
+    lost = "Encountered an error in forward function: CUDA error: an illegal memory access was encountered"
+    streams = [asyncio.create_task(complete(adapter, request((index,), max_tokens=900))) for index in range(3)]
+    await until(lambda: len(adapter.llm.engine.running) == 3)
+    adapter.llm.engine.doomed = lambda sequence: RequestError(lost)
+    outcomes = await asyncio.wait_for(asyncio.gather(*streams, return_exceptions=True), PATIENCE_S)
+    assert {type(outcome) for outcome in outcomes} == {UnavailableError}
+    assert not adapter.is_ready
+
+
 async def ids_go_in_as_they_are(adapter):
     prompt = (fake.BOS, 72, 105)
     await complete(adapter, request(prompt, max_tokens=2))
@@ -227,6 +237,7 @@ CHECKS = {
     long_prompts_are_prefilled_in_chunks: ["whole prefill"],
     a_failure_is_one_requests: ["errors as they come"],
     death_is_everyones: ["every error is one request's"],
+    a_lost_gpu_is_everyones: ["every RequestError is one request's"],
     ids_go_in_as_they_are: ["text in"],
     prompts_are_not_penalized: ["penalized prompt"],
     blocks_are_nobody_elses: ["offloading", "no salt"],

@@ -10,7 +10,8 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,17 +42,20 @@ def make(root: Path, base: str, inputs: Mapping[str, Any], command: str, fill: C
         BuildError: the disk is full or can't be written; `fill` may raise it too.
     """
     name = f"{base}-{digest(inputs)}"
-    target, partial = root / name, root / f".{name}.partial"
+    target = root / name
     try:
         root.mkdir(parents=True, exist_ok=True)
         with _locked(root / f".{name}.lock"):
             if not (target / MANIFEST).is_file():
+                # Each try has a folder of its own: what a killed builder started may still be writing into its own.
+                partial = root / f".{name}.{uuid.uuid4().hex[:8]}.partial"
                 try:
-                    _remove(partial)  # of one that died
+                    _remove(root.glob(f".{name}.*partial"))  # of those that died
                     _fill(partial, inputs, command, fill)
+                    _remove([target])  # without a manifest it is none of these
                     partial.rename(target)
                 finally:
-                    _remove(partial)
+                    _remove([partial])
     except OSError as error:
         what = "the disk is full" if error.errno == errno.ENOSPC else f"it can't be written ({error.strerror})"
         remedy = "nothing unfinished was left there; make room, or name another --output"
@@ -59,7 +63,7 @@ def make(root: Path, base: str, inputs: Mapping[str, Any], command: str, fill: C
     return target
 
 
-def digest(inputs: Mapping[str, Any]) -> str:
+def digest(inputs: Mapping[str, Any] | str) -> str:
     """Give twelve hex digits that stand for the inputs."""
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -97,9 +101,9 @@ def _fill(partial: Path, inputs: Mapping[str, Any], command: str, fill: Callable
     (partial / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
 
-def _remove(partial: Path) -> None:
-    if partial.exists():
-        shutil.rmtree(partial, ignore_errors=True)
+def _remove(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager

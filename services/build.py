@@ -76,13 +76,15 @@ def build(plan: Plan, tell: Callable[[str], None]) -> Built:
     """
     tell(f"fetching {plan.checkpoint}, if it is no folder")
     source = resolve(plan.checkpoint, plan.revision, "checkpoint")
-    base = Path(plan.checkpoint.rstrip("/")).name
+    is_folder = Path(plan.checkpoint).expanduser().is_dir()
+    model = str(source.resolve()) if is_folder else plan.checkpoint
+    base = Path(model).name
     quantized = _is_fp8(source)
     if quantized:
         tell("the checkpoint is FP8 already")
     inputs: dict[str, Any] = {
-        "model": plan.checkpoint,
-        "revision": plan.revision,
+        "model": model,
+        "revision": None if is_folder else source.name,  # the hub's library names a snapshot after its commit
         "sources": artifact.hashes(source, _COUNTED, tell),
         "precision": "fp8" if plan.fp8 or quantized else "as published",
     }
@@ -100,7 +102,9 @@ def _quantized(plan: Plan, source: Path, base: str, inputs: dict[str, Any], tell
             "and --calibration, or a checkpoint that is FP8 already, such as nvidia/Llama-3.1-8B-Instruct-FP8"
         )
     python, texts = plan.modelopt_python, plan.calibration
-    inputs = {**inputs, "calibration": artifact.hashes(texts.parent, (texts.name,), tell)}
+    if not texts.is_file():
+        raise BuildError(f"--calibration {texts}: there is no such file; give one with a text per line")
+    inputs = {**inputs, "calibration": artifact.digest(texts.read_text(encoding="utf-8", errors="replace"))}
 
     def fill(folder: Path) -> None:
         tell("quantizing to FP8 with NVIDIA Model Optimizer")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import threading
@@ -73,15 +74,19 @@ def resolve(checkpoint: str, revision: str | None, key: str) -> Path:
 
 def _fetch(name: str, revision: str | None, key: str) -> Path:
     import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     _log.info("fetching %s from the hub", name)
     try:
         return Path(huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=_FETCHED))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+    except Exception as error:  # a lost connection is told in the words of the library's HTTP client, which changes
+        full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+        remedy = (
+            "the disk is full: make room, or set HF_HOME to a place with more"
+            if full
+            else "check the name, the network and HF_TOKEN, or give a folder"
+        )
         raise ConfigError(
-            f"{key}: {name} is no folder here and could not be fetched from the hub ({type(error).__name__}); "
-            "check the name, the network and HF_TOKEN, or give a folder"
+            f"{key}: {name} is no folder here and could not be fetched from the hub ({type(error).__name__}); {remedy}"
         ) from error
 
 

@@ -53,13 +53,6 @@ def check_machine(config: TensorrtLlmConfig, model: Model) -> None:
         LoadError: the model can't be spread so, or the engine was compiled for another GPU.
     """
     parallel, shape = config.parallel, model.shape
-    if not divides(shape, parallel.tensor):
-        raise LoadError(
-            f"parallel.tensor {parallel.tensor}: so many GPUs can't share {shape.heads} query heads, {shape.kv_heads} "
-            f"key heads and a feed-forward layer {shape.intermediate} wide: set it to a number that divides them"
-        )
-    if parallel.pipeline > shape.layers:
-        raise LoadError(f"parallel.pipeline {parallel.pipeline}: the model has {shape.layers} layers; set it to less")
     total = parallel.tensor * parallel.pipeline
     wanted = min(total, parallel.gpus_per_node or total)
     found = gpus()
@@ -68,6 +61,13 @@ def check_machine(config: TensorrtLlmConfig, model: Model) -> None:
             f"TensorRT-LLM needs {wanted} GPUs here, and there are {len(found)}: "
             "set parallel.tensor and parallel.pipeline to what there is"
         )
+    if not divides(shape, parallel.tensor):
+        raise LoadError(
+            f"parallel.tensor {parallel.tensor}: so many GPUs can't share {shape.heads} query heads, {shape.kv_heads} "
+            f"key heads and a feed-forward layer {shape.intermediate} wide: set it to a number that divides them"
+        )
+    if parallel.pipeline > shape.layers:
+        raise LoadError(f"parallel.pipeline {parallel.pipeline}: the model has {shape.layers} layers; set it to less")
     cache = config.kv_cache.dtype
     wants = {
         "TensorRT-LLM": _OLDEST,

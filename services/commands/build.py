@@ -56,6 +56,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
         keys += [
             f"models.custom.backend.engine={built.engine}",
             f"models.custom.backend.context_length={args.max_seq_len}",
+            f"models.custom.backend.max_concurrency={args.max_batch_size}",
+            f"models.custom.backend.max_batch_tokens={args.max_num_tokens}",
         ]
     print(f"{built.engine or built.checkpoint}")
     console.note(

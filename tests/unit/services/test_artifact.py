@@ -69,6 +69,30 @@ def test_what_a_killed_builder_left_is_no_artifact(tmp_path):
     assert not left.exists()
 
 
+def test_what_a_killed_builder_started_does_not_write_into_the_next_ones(tmp_path):
+    orphans = []
+
+    def killed(folder):
+        orphans.append(folder)
+        raise KeyboardInterrupt
+
+    def beside_an_orphan(folder):
+        orphans[0].mkdir(exist_ok=True)
+        (orphans[0] / "rank0.engine").write_text("half")
+        whole(folder)
+
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path, killed)
+    assert sorted(path.name for path in make(tmp_path, beside_an_orphan).iterdir()) == ["config.json", MANIFEST]
+
+
+def test_a_folder_of_that_name_without_a_manifest_is_replaced(tmp_path):
+    name = make(tmp_path / "elsewhere").name
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "rank0.engine").write_text("half")
+    assert sorted(path.name for path in make(tmp_path).iterdir()) == ["config.json", MANIFEST]
+
+
 def test_two_builders_of_one_folder_do_not_collide(tmp_path):
     begun, go_on, filled, folders = threading.Event(), threading.Event(), [], []
 

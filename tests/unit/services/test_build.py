@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import shlex
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +17,7 @@ from backends.tensorrt_llm import compile as compiler
 from backends.tensorrt_llm.backend import TensorrtLlmBackend
 from backends.tensorrt_llm.machine import Gpu
 from services import build as builds
+from services import config as configs
 from services.artifact import MANIFEST, BuildError
 from services.build import Plan, build
 from services.commands import command_line
@@ -94,6 +98,36 @@ async def test_an_engine_for_another_gpu_is_refused_with_the_command_that_rebuil
         await load(checkpoint, built.engine)
 
 
+@pytest.mark.parametrize("spelled", ["{}/", "{}/../checkpoint"])
+def test_however_a_folder_is_spelled_it_is_the_same_engine(checkpoint, in_process, spelled):
+    built = build(plan(checkpoint, engine=True), quiet)
+    again = replace(plan(checkpoint, engine=True), checkpoint=spelled.format(checkpoint))
+    assert build(again, quiet) == replace(built, checkpoint=Path(again.checkpoint))
+
+
+def test_a_branch_and_the_commit_it_stands_for_are_the_same_engine(checkpoint, in_process, monkeypatch):
+    commit = "c" * 40
+    monkeypatch.setattr(builds, "resolve", lambda name, revision, key: checkpoint.rename(checkpoint.parent / commit))
+    branch = build(replace(plan(checkpoint, engine=True), checkpoint="org/name"), quiet)
+    monkeypatch.setattr(builds, "resolve", lambda name, revision, key: checkpoint.parent / commit)
+    assert build(replace(plan(checkpoint, engine=True, revision=commit), checkpoint="org/name"), quiet) == branch
+    manifest = json.loads((branch.engine / MANIFEST).read_text())
+    assert (manifest["model"], manifest["revision"]) == ("org/name", commit)
+    assert branch.engine.name.startswith("name-engine-")
+
+
+async def test_what_is_told_to_serve_an_engine_serves_it(checkpoint, in_process, capsys):
+    limits = ["--max-batch-size", "8", "--max-num-tokens", "128", "--max-seq-len", "512"]
+    output = ["--output", str(checkpoint.parent / "engines")]
+    assert command_line.run(["build", str(checkpoint), "--engine", *limits, *output]) == 0
+    words = shlex.split(capsys.readouterr().err.splitlines()[-1].replace("NAME", "name"))
+    config = configs.load(words[words.index("paddock") + 2 :])
+    settings = {key: value for key, value in vars(config.models["custom"].backend).items() if key != "_target_"}
+    backend = TensorrtLlmBackend(**settings)
+    await soon(backend.load())
+    await soon(backend.close())
+
+
 def test_the_compiled_flow_quantizes_by_itself(checkpoint, in_process):
     build(plan(checkpoint, engine=True, fp8=True), quiet)
     assert in_process[-1]["quantize"]
@@ -140,6 +174,12 @@ def test_a_failed_quantization_leaves_nothing(checkpoint, tmp_path, body, messag
     with pytest.raises(BuildError, match=message):
         build(plan(checkpoint, **optimizer(tmp_path, body)), quiet)
     assert not [path for path in (tmp_path / "engines").iterdir() if path.is_dir()]
+
+
+def test_texts_that_are_not_there_are_told_before_anything_runs(checkpoint, tmp_path):
+    wanted = optimizer(tmp_path, "exit 1") | {"calibration": tmp_path / "absent.txt"}
+    with pytest.raises(BuildError, match=r"--calibration .*absent\.txt: there is no such file"):
+        build(plan(checkpoint, **wanted), quiet)
 
 
 def test_quantizing_without_its_environment_says_what_to_give(checkpoint):

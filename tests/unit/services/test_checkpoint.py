@@ -1,6 +1,7 @@
 """services.checkpoint: folders, embedded models, names that can't be found, and work that may be left behind."""
 
 import asyncio
+import errno
 import threading
 import time
 
@@ -49,6 +50,22 @@ def test_a_hub_that_does_not_answer_is_told_in_words(monkeypatch):
     with pytest.raises(ConfigError, match="could not be fetched") as caught:
         resolve("org/name", None, KEY)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (RuntimeError("peer closed connection"), "check the name, the network"),  # such is no OSError in every release
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk is full: make room, or set HF_HOME"),
+    ],
+)
+def test_a_download_that_breaks_off_is_told_in_words(monkeypatch, error, message):
+    def download(name, **options):
+        raise error
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    with pytest.raises(ConfigError, match=message):
+        resolve("org/name", None, KEY)
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "\xff"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +115,9 @@ def _check_engine(config: TensorrtLlmConfig, folder: Path, version: str) -> dict
             f"engine {folder} was built for {ranks} GPUs, and parallel.tensor x parallel.pipeline is {size}: "
             f"set them to what it was built with, or build it again for {size}{_rebuild(folder)}"
         )
+    manifest = read_json(folder / MANIFEST, "build the engine again") if (folder / MANIFEST).is_file() else {}
+    _check_spread(config, folder, {**_mapping(account), **manifest})
+    _check_files(config, folder, manifest)
     built: dict[str, Any] = account.get("build_config") or {}
     limits = {
         "max_concurrency": (config.max_concurrency, "max_batch_size"),
@@ -123,9 +127,41 @@ def _check_engine(config: TensorrtLlmConfig, folder: Path, version: str) -> dict
         if built.get(name) is not None and wanted > built[name]:
             raise LoadError(
                 f"{key} {wanted}: engine {folder} was built with {name} {built[name]}; "
-                "set it to that or less, or build it again"
+                f"set it to that or less, or build it again{_rebuild(folder)}"
             )
     return built
+
+
+def _mapping(account: dict[str, Any]) -> dict[str, Any]:
+    """Read how an engine's own account says that it was spread."""
+    mapping = (account.get("pretrained_config") or {}).get("mapping") or {}
+    return {"tensor": mapping.get("tp_size"), "pipeline": mapping.get("pp_size")}
+
+
+def _check_spread(config: TensorrtLlmConfig, folder: Path, built: dict[str, Any]) -> None:
+    for key, wanted in (("tensor", config.parallel.tensor), ("pipeline", config.parallel.pipeline)):
+        if built.get(key) not in (None, wanted):
+            raise LoadError(
+                f"parallel.{key} {wanted}: engine {folder} was built with {built[key]}; set it to that, or build it "
+                f"again{_rebuild(folder)}"
+            )
+
+
+def _check_files(config: TensorrtLlmConfig, folder: Path, manifest: dict[str, Any]) -> None:
+    """Compare sizes, and the checkpoint's `config.json`: to hash weights would take longer than to load them."""
+    for name, size in (manifest.get("files") or {}).items():
+        path = folder / Path(name).name
+        if not path.is_file() or path.stat().st_size != size:
+            raise LoadError(
+                f"engine {folder} is not whole: {path.name} had {size} bytes; copy it again, or build it "
+                f"again{_rebuild(folder)}"
+            )
+    source = (manifest.get("sources") or {}).get("config.json")
+    if source not in (None, hashlib.sha256((Path(config.checkpoint) / "config.json").read_bytes()).hexdigest()):
+        raise LoadError(
+            f"engine {folder} was built of another checkpoint than {config.checkpoint}: set `checkpoint` to the one it "
+            f"was built of, or build it again{_rebuild(folder)}"
+        )
 
 
 def _rebuild(folder: Path) -> str:

@@ -98,6 +98,30 @@ async def test_an_engine_for_another_gpu_is_refused_with_the_command_that_rebuil
         await load(checkpoint, built.engine)
 
 
+@pytest.mark.parametrize(
+    ("file", "change", "message"),
+    [
+        (MANIFEST, {"tensor": 2}, r"parallel\.tensor 1: engine .* was built with 2"),
+        (MANIFEST, {"pipeline": 2}, r"parallel\.pipeline 1: engine .* was built with 2"),
+        (MANIFEST, {"files": {"rank0.engine": 77}}, r"not whole: rank0\.engine had 77 bytes"),
+        (MANIFEST, {"files": {"rank1.engine": 0}}, r"not whole: rank1\.engine had 0 bytes"),
+        (MANIFEST, {"sources": {"config.json": "0" * 64}}, r"built of another checkpoint"),
+        ("config.json", {"build_config": {"max_batch_size": 8}}, r"max_concurrency 16: .* built with max_batch_size 8"),
+        ("config.json", {"build_config": {"max_num_tokens": 8}}, r"max_batch_tokens 256: .* max_num_tokens 8"),
+    ],
+    ids=str,
+)
+async def test_what_differs_is_told_with_the_command_that_rebuilds(checkpoint, in_process, file, change, message):
+    engine = build(plan(checkpoint, engine=True), quiet).engine
+    manifest = json.loads((engine / MANIFEST).read_text())
+    (engine / MANIFEST).write_text(json.dumps({**manifest, "files": {}}))  # its sizes are told of below
+    content = json.loads((engine / file).read_text())
+    (engine / file).write_text(json.dumps({**content, **change}))
+    with pytest.raises(LoadError, match=rf"{message}.*`paddock build it`"):
+        await load(checkpoint, engine)
+    assert not any(llm.arguments["model"] == str(engine) for llm in fake.LLM.made)
+
+
 @pytest.mark.parametrize("spelled", ["{}/", "{}/../checkpoint"])
 def test_however_a_folder_is_spelled_it_is_the_same_engine(checkpoint, in_process, spelled):
     built = build(plan(checkpoint, engine=True), quiet)

@@ -166,6 +166,7 @@ async def test_without_the_package_load_says_what_to_do(tmp_path):
     [
         ({"version": "1.2.0"}, {}, r"built by TensorRT-LLM 1\.2\.0, and 1\.2\.1 is installed: build it again"),
         ({}, {"parallel": {"tensor": 2}}, r"built for 1 GPUs.* is 2"),
+        ({"pretrained_config": {"mapping": {"tp_size": 1, "pp_size": 2}}}, {}, r"parallel\.pipeline 1: .* with 2"),
         ({}, {"max_concurrency": 300}, r"max_concurrency 300.*max_batch_size 256"),
         ({}, {"max_batch_tokens": 9000}, r"max_batch_tokens 9000.*max_num_tokens 8192"),
         ({}, {"context_length": 1025}, r"context_length 1025: the model was made for 1024"),

@@ -159,6 +159,7 @@ class TensorrtLlmBackend(Backend):
         """Submit those who wait longest while slots are free."""
         while self._waiting and len(self._running) < self._config.max_concurrency:
             ticket = self._waiting.popleft()
+            ticket.admit()
             self._running.add(ticket)
             ticket.reading = asyncio.create_task(self._read(ticket))
             # Not a `finally` of the task: one that is cancelled before its first step has none.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +24,8 @@ class Ticket:
         self.output: Any = None
         self.reading: asyncio.Task[None] | None = None
         self.left = False
+        self._arrived = time.monotonic()
+        self._queue_s: float | None = None
         self._made = len(request.continuation)
         self._token_ids: list[int] = []
         self._logprobs: list[TokenLogprob] = []
@@ -34,6 +37,10 @@ class Ticket:
     def has_ended(self) -> bool:
         """Whether nothing more will be added."""
         return self._finish is not None or self._error is not None
+
+    def admit(self) -> None:
+        """Tell that it has a slot now."""
+        self._queue_s = time.monotonic() - self._arrived
 
     def add(self, output: Any) -> None:
         """Take over what the engine's last step brought, before the next one overwrites it.
@@ -100,7 +107,7 @@ class Ticket:
         if reason not in reasons:
             raise EngineAnswerError(f"ended with {reason!r}")
         prompt = len(self.request.prompt)
-        return Finish(reasons[reason], Usage(prompt, made, min(cached, prompt)))
+        return Finish(reasons[reason], Usage(prompt, made, min(cached, prompt)), self._queue_s)
 
 
 def token_logprob(token_id: int, entry: Mapping[int, Any], count: int) -> TokenLogprob:

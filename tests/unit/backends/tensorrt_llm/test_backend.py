@@ -191,6 +191,16 @@ async def test_repeated_prompts_are_told_as_cached(backend):
     assert cached == [0, 96]
 
 
+async def test_the_wait_for_a_slot_is_told(backend):
+    async def waited(index):
+        async with aclosing(backend.generate(request((index,), 30))) as deltas:
+            *_, last = [delta async for delta in deltas]
+        return last.finish.queue_s
+
+    *first, last = await soon(asyncio.gather(*(waited(index) for index in range(3))))
+    assert all(seconds < last for seconds in first)
+
+
 def test_seeds_of_positions_differ_and_the_first_is_the_requests():
     assert draw_seed(7, 0) == 7
     seeds = {draw_seed(seed, position) for seed in range(20) for position in range(20)}

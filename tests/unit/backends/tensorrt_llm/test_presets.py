@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,10 @@ from backends.errors import UnfitError
 from backends.tensorrt_llm.machine import check_machine
 from backends.tensorrt_llm.model import Model
 from llama.architecture import PRESETS as SHAPES
+from llama.memory import Precision
+from llama.placement import Placement, share
 from services import config as configs
+from services.planner.device import GPUS
 from tests.tensorrt_llm import fake
 
 CONF = Path(__file__).parents[4] / "conf" / "model"
@@ -41,6 +45,18 @@ def test_it_fits_its_machine(name):
         check_machine(config, model_of(name, config))
     with fake.machine_of([fake.H100] * (here - 1)), pytest.raises(UnfitError, match=f"needs {here} GPUs"):
         check_machine(config, model_of(name, config))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_what_it_says_of_its_memory_is_what_the_planner_says(name):
+    config, comment = settings(name), (CONF / f"{name}.yaml").read_text(encoding="utf-8").replace("\n# ", " ")
+    stored = Precision.fp8 if "fp8" in name else Precision.bf16
+    placement = Placement(config.parallel.tensor, config.parallel.pipeline)
+    held = share(model_of(name, config).shape, placement, stored, stored)
+    said = re.search(r"Weights ([\d.]+) GB a GPU.*?([\d.]+) KiB of .*? room for some ([\d,]+) tokens", comment)
+    assert float(said[1]) == round(held.weights / 1e9, 1)
+    assert float(said[2]) == held.token / 1024
+    assert int(said[3].replace(",", "")) == float(f"{held.room(GPUS['H100-SXM'].memory) // held.token:.3g}")
 
 
 def test_405b_in_bf16_does_not_fit_one_node():

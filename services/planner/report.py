@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from llama.architecture import Decoder
-from llama.memory import TRAINING, Precision, cache_bytes_per_token, unquantized_parameters, weights_bytes
+from llama.memory import CACHE_BLOCK, TRAINING, Precision, cache_bytes_per_token, unquantized_parameters, weights_bytes
 from llama.placement import CACHE_SHARE, RESERVE_BYTES, STEP_TOKENS
 from services.planner.plan import Plan
 
@@ -75,7 +75,8 @@ def sections(plan: Plan) -> list[list[tuple[str, ...]]]:
     """Return a plan as tables: what and where, memory, and what it gives."""
     said, question, placement = facts(plan), plan.question, plan.placement
     held, tokens = said["device_bytes"], f"{question.sequences} x {question.context} tokens"
-    whole = {"weights": said["weights_bytes"], "kv": question.sequences * question.context * said["kv_bytes_per_token"]}
+    stored = question.sequences * -(-question.context // CACHE_BLOCK) * CACHE_BLOCK
+    whole = {"weights": said["weights_bytes"], "kv": stored * said["kv_bytes_per_token"]}
     where = f"{placement.devices} x {question.device.name}" if question.device.gpu else question.device.name
     spread = f": tensor parallel {placement.tensor}, pipeline stages {placement.pipeline}, nodes {placement.nodes}"
     head: list[tuple[str, ...]] = [

@@ -27,6 +27,10 @@ def test_prints_tables(run):
     assert "training, as published         full 3,250 GB, lora 950 GB, qlora 250 GB" in gives
 
 
+def test_no_gpu_holds_more_than_all(run):
+    assert "KV cache, bf16, 1 x 1 tokens        4.19 MB   4.19 MB" in run("plan", "llama-3.1-8b", "--context", "1").out
+
+
 def test_prints_json(run):
     said = json.loads(run("plan", *EIGHT, "--json").out)
     assert (said["tensor_parallel"], said["pipeline_parallel"], said["nodes"]) == (8, 1, 1)

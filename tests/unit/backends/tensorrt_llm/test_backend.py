@@ -191,6 +191,13 @@ async def test_repeated_prompts_are_told_as_cached(backend):
     assert cached == [0, 96]
 
 
+async def test_answers_are_asked_for_as_they_come_and_within_the_context(backend):
+    assert len(await soon(complete(backend, request((1,) * 1000, max_tokens=900)))) == 24
+    call = fake.LLM.made[-1].calls[-1]
+    assert call["streaming"]  # without it, the engine answers once
+    assert call["sampling_params"].max_tokens == 24  # more is a ValueError in the compiled flow
+
+
 async def test_the_wait_for_a_slot_is_told(backend):
     async def waited(index):
         async with aclosing(backend.generate(request((index,), 30))) as deltas:

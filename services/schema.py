@@ -308,7 +308,7 @@ def _join(path: str, *words: object) -> str:
 
 
 def _words(reference: str) -> list[str]:
-    """Split a reference within the schema: a JSON pointer in a URI's fragment, percent-encoded (RFC 6901, section 6)."""
+    """Split a reference within the schema, a JSON pointer as a URI has it: percent-encoded (RFC 6901, section 6)."""
     return [unquote(word).replace("~1", "/").replace("~0", "~") for word in reference.split("/")[1:]]
 
 

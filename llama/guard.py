@@ -30,7 +30,7 @@ _CATEGORY = re.compile(rf"({_CODE}): *(.*)")
 _BELOW = re.compile(rf"(?!<|{_CODE}:).*\S")
 """A line that goes on with the category above it."""
 _BREAKS = r"\n\r\v\f\x1c-\x1e\x85\u2028\u2029"
-_INVISIBLE = r"\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff"
+_INVISIBLE = r"\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff"
 _BLANK = rf"[\t \x1f\xa0\u1680\u2000-\u200a\u202f\u205f\u3000{_INVISIBLE}]"
 """White space within a line, and what takes no space at all."""
 _SPACE = rf"[\s{_INVISIBLE}]"
@@ -196,13 +196,18 @@ def _refuse(message: str) -> NoReturn:
 def _forgery(literals: Sequence[str]) -> re.Pattern[str]:
     """Match what no turn may hold: a marker, its inside as group 1; or the place before a label that begins a line."""
     markers = {tuple(marker.split()) for literal in literals for marker in _MARKER.findall(literal)}
-    inside = "|".join(rf"{_SPACE}+".join(map(re.escape, words)) for words in sorted(markers)) or r"(?!)"
+    inside = "|".join(rf"{_SPACE}+".join(map(_spelled, words)) for words in sorted(markers)) or r"(?!)"
     lines = [[line.strip() for line in literal.split("\n") if line.strip()] for literal in literals[:-1]]
     labels = {own[-1][:-1].strip() for own in lines if own and own[-1].endswith(":")}
-    label = "|".join(map(re.escape, sorted(labels))) or r"(?!)"
+    label = "|".join(map(_spelled, sorted(labels))) or r"(?!)"
     return re.compile(
         rf"<({_SPACE}*(?:{inside}){_SPACE}*)>|(?:\A|(?<=[{_BREAKS}])){_BLANK}*(?=(?:{label}){_BLANK}*:)", re.IGNORECASE
     )
+
+
+def _spelled(word: str) -> str:
+    """Match a word, whatever stands unseen between its letters."""
+    return f"[{_INVISIBLE}]*".join(map(re.escape, word))
 
 
 def _categories(head: str) -> list[tuple[str, str, int, int]]:

@@ -13,8 +13,8 @@ from llama.tokenizer import Tokenizer
 _OVERLAP = 4
 """Neighbours share one part in this many: whatever is shorter lies whole in one of them."""
 
-_WORD = re.compile(r"[^\s\u200b\u2060\ufeff]+")
-"""What lies between white space. Spaces without a width count as such: they are used to take words apart unseen."""
+_WORD = re.compile(r"[^\s\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]+")
+"""What lies between white space. What takes no space at all counts as such: it is used to take words apart unseen."""
 
 
 @dataclass(frozen=True, slots=True)

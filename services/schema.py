@@ -12,9 +12,11 @@ import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
+from urllib.parse import unquote
 
 from services.checks import Checks
 from services.grammar import json_value, scalar
+from services.grammar.format_pattern import PATTERNS
 from services.grammar.rule import MAX_RULES, GrammarError, Rule, write
 from services.grammar.scalar import KeywordError
 
@@ -129,11 +131,14 @@ class _Compiler:
             for keyword in schema:
                 if keyword not in ANNOTATIONS and keyword not in beside:
                     self._refuse(_join(path, keyword), f"can't be enforced beside {alone[0]}")
+        # Of any type: int32 and its like, as OpenAPI has them, would be ignored where the type is a number.
+        if "format" in schema and schema["format"] not in tuple(PATTERNS):
+            self._refuse(_join(path, "format"), f"can't be enforced; what can: {', '.join(sorted(PATTERNS))}")
 
     def _alone(self, keyword: str, schema: dict[str, Any], path: str) -> Rule:
         value, path_here = schema[keyword], _join(path, keyword)
         if keyword == "$ref":
-            return Rule((self._part(self._target(value, path_here), value[1:]),))
+            return Rule((self._part(self._target(value, path_here), _join("", *_words(value))),))
         if keyword in ("const", "enum"):
             return self._constant([value] if keyword == "const" else value, schema, path, path_here)
         if not isinstance(value, list) or not value:
@@ -147,10 +152,9 @@ class _Compiler:
     def _target(self, reference: Any, path: str) -> Any:
         if not isinstance(reference, str) or not (reference == "#" or reference.startswith("#/")):
             self._refuse(path, "is no reference within the schema: write #/$defs/name")
-        schema, words = self._root, reference.split("/")[1:]
+        schema, words = self._root, _words(reference)
         self._work.spend(len(words))
         for word in words:
-            word = word.replace("~1", "/").replace("~0", "~")
             if isinstance(schema, dict) and word in schema:
                 schema = schema[word]
             elif isinstance(schema, list) and _INDEX.fullmatch(word) and int(word) < len(schema):
@@ -301,6 +305,11 @@ class _Compiler:
 def _join(path: str, *words: object) -> str:
     """Extend a JSON pointer."""
     return path + "".join("/" + str(word).replace("~", "~0").replace("/", "~1") for word in words)
+
+
+def _words(reference: str) -> list[str]:
+    """Split a reference within the schema, a JSON pointer as a URI has it: percent-encoded (RFC 6901, section 6)."""
+    return [unquote(word).replace("~1", "/").replace("~0", "~") for word in reference.split("/")[1:]]
 
 
 def _all_apart(sets: list[frozenset[object]]) -> bool:

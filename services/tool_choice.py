@@ -88,9 +88,23 @@ def _arguments(tool: chat_pb2.Tool, field: str, checks: Checks, values: Values) 
         return compile_schema(_exactly({}), field, checks, values)
     if "type" not in schema and not any(keyword in schema for keyword in _COMPOSED):
         return compile_schema({"type": "object", **schema}, field, checks, values)
-    if not checks.require(schema.get("type", "object") == "object", field, "its type is not object"):
-        return None
-    return compile_schema(schema, field, checks, values)
+    rule = compile_schema(schema, field, checks, values)
+    objects = rule is None or checks.require(_writes_objects(rule), field, "its type is not object")
+    return rule if objects else None
+
+
+def _writes_objects(rule: Rule) -> bool:
+    """Tell whether all that a rule of JSON values lets through is objects."""
+    pending, seen = [rule], {id(rule)}
+    while pending:
+        for first, *_ in pending.pop().options:
+            if isinstance(first, Rule):
+                if id(first) not in seen:
+                    seen.add(id(first))
+                    pending.append(first)
+            elif not (isinstance(first, str) and first.startswith("{")):
+                return False
+    return True
 
 
 def _exactly(properties: Mapping[str, Any]) -> dict[str, Any]:

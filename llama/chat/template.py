@@ -6,7 +6,8 @@ that occurs nowhere in the conversation. What is rendered is split at the marks;
 else is encoded as plain text. Whatever the template does to a text - join it, cut it, escape it - it holds no mark.
 
 What is compared with text, or edits it (`'</think>' in content`, `content.split('</think>')`), is left as it is:
-marked, it would never be found, and text that holds what is replaced would choose where control tokens go.
+marked, it would never be found, and text that holds what is replaced would choose where control tokens go. For the same
+reason, a mark that comes to `replace` by a variable is turned back into its name.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ import jinja2.ext
 import jinja2.meta
 import jinja2.parser
 from jinja2 import nodes
+from jinja2.filters import do_replace
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from llama.chat.message import BuiltinTool, ChatError, Message, Tool, to_json
@@ -46,7 +49,16 @@ _REMAKING = frozenset(("decode", "encode", "maketrans", "translate"))
 """String methods that could make a mark of other characters."""
 
 
+_NAMES = " names of marks"
+"""A render's variable that no template can name."""
+
+
 class _Environment(ImmutableSandboxedEnvironment):
+    def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
+        if getattr(obj, "__name__", None) == "replace" and isinstance(getattr(obj, "__self__", None), str):
+            args = (*args[:1], *(_named(context, value) for value in args[1:]))
+        return super().call(context, obj, *args, **kwargs)
+
     def getattr(self, obj: Any, attribute: str) -> Any:
         # The same outcome, at a third of the price: what is asked for most are a message's fields.
         if type(obj) is dict and attribute in obj and not hasattr(dict, attribute):
@@ -67,6 +79,16 @@ class _Generation(jinja2.ext.Extension):
         return nodes.Scope(parser.parse_statements(("name:endgeneration",), drop_needle=True), lineno=line)
 
 
+@jinja2.pass_context
+def _replace(context: Context, text: str, old: str, new: str, count: int | None = None) -> str:
+    return do_replace(context.eval_ctx, text, old, _named(context, new), count)
+
+
+def _named(context: Context, value: Any) -> Any:
+    """Write the names of control tokens for their marks."""
+    return value.translate(context.get(_NAMES) or {}) if isinstance(value, str) else value
+
+
 def _raise_exception(message: str) -> NoReturn:
     raise jinja2.TemplateError(message)
 
@@ -83,6 +105,7 @@ def _environment() -> _Environment:
         trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, jinja2.ext.loopcontrols], cache_size=0
     )
     environment.filters["tojson"] = _tojson
+    environment.filters["replace"] = _replace
     environment.globals["raise_exception"] = _raise_exception
     return environment
 
@@ -153,7 +176,8 @@ class ChatTemplate:
         if not taken.isdisjoint(compiled.marks):
             compiled = self._compile(taken | self._own)
         template = compiled.tool_template if tools or builtins else compiled.template
-        text = _render(template, {**compiled.special, **context, "strftime_now": _clock(today)})
+        names = {ord(mark): control.name for mark, control in compiled.marks.items()}
+        text = _render(template, {**compiled.special, **context, "strftime_now": _clock(today), _NAMES: names})
         for piece in compiled.splitting.split(text):
             if piece:
                 yield compiled.marks.get(piece, piece)

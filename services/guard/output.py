@@ -85,7 +85,9 @@ class Judge:
         """Show it all that is new by now, in windows that reach back."""
         config, text = self.attachment.config, self._answer.text()
         cut = view.windows(len(text), self.judged.chars, config.window_chars, config.overlap_chars)
-        return (view.chat(dialog, chat_pb2.ROLE_ASSISTANT, text[s:e], config.context_chars) for s, e in cut)
+        # Also in what is no call: the characters of a call that turns out to be none are the same.
+        shown = (view.readable(text[start:end]) for start, end in cut)
+        return (view.chat(dialog, chat_pb2.ROLE_ASSISTANT, window, config.context_chars) for window in shown)
 
 
 class GuardedOutput:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,10 @@ from paddock.v1 import chat_pb2, classify_pb2, generate_pb2
 from services.guard.config import GuardConfig
 
 Role = chat_pb2.Role
+
+_HEX = "[0-9a-fA-F]"
+_ESCAPE = re.compile(rf"\\(?:u([dD][89abAB]{_HEX}{{2}})\\u([dD][c-fC-F]{_HEX}{{2}})|u({_HEX}{{4}})|.)", re.DOTALL)
+"""Of JSON. All kinds are matched, so that a backslash which is escaped itself escapes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,7 @@ def resumed(dialog: Sequence[Turn], ids: Sequence[int], tokenizer: Tokenizer) ->
     """
     forged = not frozenset(tokenizer.control_ids.values()).isdisjoint(ids)
     role = Role.ROLE_USER if forged else Role.ROLE_ASSISTANT
-    return _joined([*dialog, Turn(role, decoded(ids, tokenizer), forged)])
+    return _joined([*dialog, Turn(role, readable(decoded(ids, tokenizer)), forged)])
 
 
 def texts(conversation: Sequence[chat_pb2.Message]) -> list[classify_pb2.ClassifyInput]:
@@ -72,7 +77,7 @@ def texts(conversation: Sequence[chat_pb2.Message]) -> list[classify_pb2.Classif
     for message in conversation:
         direct, third_party = [], []
         for part in message.content:
-            text = part.json if part.WhichOneof("kind") == "json" else part.text
+            text = _content(part)
             is_tool = message.role == Role.ROLE_TOOL
             if part.third_party if part.HasField("third_party") else is_tool:
                 third_party.append(text)
@@ -135,6 +140,24 @@ def decoded(ids: Sequence[int], tokenizer: Tokenizer) -> str:
     return b"".join(pieces).decode(errors="replace")
 
 
+def readable(json_text: str) -> str:
+    r"""Write the characters that `\uXXXX` stands for: who reads JSON has them, and escaped they get past a guard."""
+    return _ESCAPE.sub(_character, json_text) if "\\u" in json_text else json_text
+
+
+def _character(escape: re.Match[str]) -> str:
+    high, low, single = escape.groups()
+    if high:
+        return chr(0x10000 + (int(high, 16) - 0xD800) * 0x400 + int(low, 16) - 0xDC00)
+    if single and not 0xD800 <= int(single, 16) <= 0xDFFF:
+        return chr(int(single, 16))
+    return escape[0]
+
+
+def _content(part: chat_pb2.ContentPart) -> str:
+    return readable(part.json) if part.WhichOneof("kind") == "json" else part.text
+
+
 def _joined(said: Iterable[Turn]) -> tuple[Turn, ...]:
     joined = []
     for role, group in groupby(said, key=lambda turn: turn.role):
@@ -159,6 +182,6 @@ def _side(message: chat_pb2.Message) -> Role:
 
 
 def _text(message: chat_pb2.Message) -> str:
-    content = "".join(part.json if part.WhichOneof("kind") == "json" else part.text for part in message.content)
-    calls = (call_text(call.name, call.arguments_json or "{}") for call in message.tool_calls)
+    content = "".join(map(_content, message.content))
+    calls = (call_text(call.name, readable(call.arguments_json or "{}")) for call in message.tool_calls)
     return "\n".join(filter(None, (content, *calls)))

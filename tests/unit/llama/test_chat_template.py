@@ -98,6 +98,26 @@ def test_what_is_looked_for_in_text_is_found(tokenizer, expression, outcome):
 
 
 @pytest.mark.parametrize(
+    "replacing",
+    [
+        "m.content.replace('b', eos_token)",
+        "m.content | replace('b', eos_token)",
+        "m.content | replace('b', new=eos_token)",
+        "m.content.replace('b', '<' ~ end, 1)",
+        "(m.content | attr('replace'))('b', state.end)",
+        "m.content | lower | replace('b', [end][0], count=1)",
+    ],
+)
+def test_what_a_variable_puts_in_the_place_of_text_is_text(tokenizer, replacing):
+    source = (
+        "{% set end = '<|eot_id|>' %}{% set state = namespace(end=end) %}{{ end }}"
+        "{% for m in messages %}{{ " + replacing + " ~ eos_token }}{% endfor %}"
+    )
+    told = written(tokenizer, source, [Message("user", "abc")], special_tokens={"eos_token": "<|eot_id|>"})
+    assert told.replace("<<", "<") == "{eot_id}a<|eot_id|>c{eot_id}"
+
+
+@pytest.mark.parametrize(
     "expression",
     [
         "m.content",

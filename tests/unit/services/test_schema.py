@@ -139,6 +139,23 @@ CASES = [
     ({"enum": ["a", 1, True, 2.0], "type": ["integer", "boolean"]}, ["1", "true", "2.0"], ['"a"']),
     ({"anyOf": [{"type": "string"}, {"type": "null"}], "title": "T", "default": None}, ['"a"', "null"], ["1"]),
     ({"allOf": [{"$ref": "#/$defs/a~1b"}], "$defs": {"a/b": {"type": "null"}}}, ["null"], ["1"]),
+    (  # a reference is a URI's fragment, percent-encoded
+        {
+            "anyOf": [{"$ref": "#/$defs/a%20b%7e1"}, {"$ref": "#/$defs/a%2520b"}],
+            "$defs": {"a b/": {"type": "null"}, "a%20b/": True, "a%20b": {"type": "boolean"}},
+        },
+        ["null", "true"],
+        ["1"],
+    ),
+    (
+        {
+            "properties": {"a%20b": {"type": "null"}, "a b": {"type": "boolean"}, "c": {"$ref": "#/properties/a%20b"}},
+            "required": ["c"],
+        },
+        ['{"a%20b": null, "c": true}'],
+        ['{"c": null}'],
+    ),
+    ({"type": "integer", "format": "date"}, ["1"], ['"2024-01-01"']),
     (
         {
             "$ref": "#/definitions/node",
@@ -283,6 +300,8 @@ REFUSED = [
     ({"pattern": 1}, "/pattern: is no regular"),
     ({"pattern": "^(ab)*$", "minLength": 3, "maxLength": 3}, "matches no finite text"),
     ({"format": "iri"}, "/format: can't be enforced; what can: date"),
+    ({"type": "integer", "format": "int32"}, "/format: can't be enforced; what can: date"),
+    ({"format": ["date"]}, "/format: can't be enforced; what can: date"),
     ({"format": "date", "pattern": "a"}, "/format: can't be enforced beside pattern"),
     ({"minimum": "1"}, "/minimum: is no number"),
     ({"maximum": True}, "/maximum: is no number"),

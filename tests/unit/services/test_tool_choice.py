@@ -96,6 +96,30 @@ def test_arguments_are_an_object():
 
 
 @pytest.mark.parametrize(
+    "schema",
+    [
+        {"anyOf": [{"type": "string"}]},
+        {"anyOf": [CITY, {}]},
+        {"oneOf": [CITY, {"type": "null"}]},
+        {"allOf": [{"type": "array"}]},
+        {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"enum": [{"a": 1}, 1]}}},
+        {"type": ["object", "null"]},
+    ],
+    ids=str,
+)
+def test_a_schema_that_lets_other_values_through_is_refused(schema):
+    with pytest.raises(InvalidArgumentError, match="its type is not object"):
+        grammar_for(function("f", schema))
+
+
+def test_a_composed_schema_of_objects_will_do():
+    grammar = grammar_for(function("f", {"anyOf": [CITY, {"const": {"a": 1}}, {"allOf": [{"maxProperties": 0}]}]}))
+    assert allowed(grammar, "f", city="Bern")
+    assert allowed(grammar, "f", a=1)
+    assert allowed(grammar, "f")
+
+
+@pytest.mark.parametrize(
     ("choice", "field"),
     [
         (chat_pb2.ToolChoice(function_name="other"), "chat.tool_choice.function_name"),

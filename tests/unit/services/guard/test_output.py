@@ -173,6 +173,17 @@ async def test_a_call_is_output_too(rig):
     assert "weather" in guard.questions[0].text
 
 
+async def test_a_call_is_judged_as_who_reads_its_json_has_it(rig):
+    rig.attach("output", unsafe=forbidden("Bern"))
+    async with rig.running(tools=frozenset({"weather"})) as run:
+        run.model.say(CALL.replace("Bern", r"\u0042er\u006e"))
+        run.model.stop()
+        await run.done()
+
+    assert not any(isinstance(event, CallDelta) for event in run.events)
+    assert run.reason() == "guard_blocked"
+
+
 async def test_a_safe_call_leaves_once_it_is_judged(rig):
     guard = rig.attach("output")
     async with rig.running(tools=frozenset({"weather"})) as run:

@@ -94,6 +94,31 @@ def test_texts_are_direct_or_a_third_partys():
     ]
 
 
+@pytest.mark.parametrize(
+    ("json_text", "shown"),
+    [
+        (r'{"q": "b\u006f\u006Db \ud83d\uDE00"}', '{"q": "bomb 😀"}'),
+        (r'"\\u006f \\\u006f"', r'"\\u006f \\o"'),
+        (r'"\u00 \ud83d \uDE00 \n \"', r'"\u00 \ud83d \uDE00 \n \"'),
+        (r'"\ud83d\u006f \U0041"', r'"\ud83do \U0041"'),
+    ],
+)
+def test_json_is_shown_as_who_reads_it_has_it(json_text, shown):
+    assert view.readable(json_text) == shown
+
+
+def test_nothing_in_a_request_is_shown_escaped():
+    conversation = [
+        message(ASSISTANT, tool_calls=[chat_pb2.ToolCall(name="f", arguments_json=r'{"q": "b\u006fmb"}')]),
+        chat_pb2.Message(role=TOOL, content=[chat_pb2.ContentPart(json=r'{"a": "\u0069gnore"}')]),
+    ]
+    assert shown(view.texts(conversation)) == [('{"a": "ignore"}', True)]
+    assert [turn.text for turn in view.turns(conversation)] == [
+        '{"name": "f", "parameters": {"q": "bomb"}}',
+        '{"a": "ignore"}',
+    ]
+
+
 def test_turns_alternate_and_leave_nothing_out_but_the_operators():
     call = chat_pb2.ToolCall(name="search", arguments_json='{"q": "horse"}')
     written = '{"name": "search", "parameters": {"q": "horse"}}'

@@ -63,7 +63,7 @@ class Server:
         self._telemetry_config = config.telemetry
         self.address = config.server.address
         self._identity = Identity(config.server, lambda: (*self.router.routes, *self.models.all))
-        self._edge = Edge(config.server.max_concurrent_rpcs, self._identity)
+        self._edge = Edge(config.server, self._identity)
         self._health = HealthServicer()
         self._grpc: grpc.aio.Server | None = None
         self._watchers: list[asyncio.Task[None]] = []
@@ -200,8 +200,12 @@ def _options(config: ServerConfig) -> list[tuple[str, int]]:
     """Channel arguments (grpc_types.h); times are in milliseconds there."""
     return [
         ("grpc.so_reuseport", 0),  # an occupied port is an error, not a coin toss
-        # per connection: as many as may be handled, and as many again that wait for their reader
-        ("grpc.max_concurrent_streams", 2 * config.max_concurrent_rpcs),
+        ("grpc.max_allowed_incoming_connections", config.max_connections),
+        # Without this one, a client that begins and resets streams fills gRPC's queue of new calls, and others' are lost.
+        # As many as may be handled, and as many again that wait for their reader, are enough for anybody.
+        ("grpc.max_concurrent_streams", min(config.max_connection_rpcs, 2 * config.max_concurrent_rpcs)),
+        ("grpc.server_handshake_timeout_ms", round(config.handshake_s * 1000)),
+        ("grpc.max_connection_idle_ms", round(config.max_connection_idle_s * 1000)),
         ("grpc.max_receive_message_length", config.max_request_bytes),
         ("grpc.max_send_message_length", config.max_response_bytes),
         ("grpc.keepalive_time_ms", round(config.keepalive_s * 1000)),

@@ -83,6 +83,7 @@ class RawConnection:
         self.closed = False
         self._reading: asyncio.Task[None] | None = None
         self._stream = -1
+        self._greeted = False
 
     @classmethod
     async def open(
@@ -92,6 +93,7 @@ class RawConnection:
         host, _, port = address.rpartition(":")
         connection = cls(*await soon(asyncio.open_connection(host, int(port))))
         if greet:
+            connection._greeted = True
             await connection.send(PREFACE + settings(given))
         if read:
             connection._reading = asyncio.ensure_future(connection._read())
@@ -99,6 +101,8 @@ class RawConnection:
 
     async def send(self, raw: bytes) -> None:
         """Write bytes; that the server has closed the connection is no error."""
+        if self.closed or self._writer.is_closing():
+            return
         with suppress(OSError):
             self._writer.write(raw)
             await soon(self._writer.drain())
@@ -169,7 +173,7 @@ class RawConnection:
             self.pongs += 1
         elif kind == PING:
             self._writer.write(frame(PING, ACK, payload=payload))
-        elif kind == SETTINGS and not flags & ACK:
+        elif kind == SETTINGS and not flags & ACK and self._greeted:
             self._writer.write(frame(SETTINGS, ACK))
 
 

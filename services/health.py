@@ -59,9 +59,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         finally:
             self._watches -= 1
 
-    async def _watch(
-        self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext[Any, Any]
-    ) -> None:
+    async def _watch(self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext[Any, Any]) -> None:
         told = None
         while not self._ended:
             changed, response = self._changed, self._response(request.service)

@@ -181,5 +181,6 @@ def data(stream: int, raw: bytes, *, end: bool = False) -> bytes:
     """Write DATA frames of at most 16 KiB."""
     cut = [raw[start : start + 2**14] for start in range(0, len(raw), 2**14)] or [b""]
     return b"".join(
-        frame(DATA, END_STREAM if end and number == len(cut) - 1 else 0, stream, part) for number, part in enumerate(cut)
+        frame(DATA, END_STREAM if end and number == len(cut) - 1 else 0, stream, part)
+        for number, part in enumerate(cut)
     )

@@ -1,7 +1,7 @@
 """How many entries the lists of a request may have, whatever is in them: told before anything reads it. Pure.
 
-What is read entry by entry costs time and memory by their number, and two bytes on the wire can be one. These bounds are
-far from what is of use; the checks of each field are closer, and come later.
+What is read entry by entry costs time and memory by their number, and two bytes on the wire can be one. These bounds
+are far from what is of use; the checks of each field are closer, and come later.
 """
 
 from __future__ import annotations

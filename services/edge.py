@@ -112,7 +112,10 @@ class Edge(ServiceInterceptor):
                 if code is grpc.StatusCode.INTERNAL:
                     _log.exception("%s failed, request %s", method, call_id)
                 message, trailing = status.message, ((DETAILS_KEY, status.SerializeToString()),)
-            return await context.abort(code, message, trailing)
+            try:
+                return await context.abort(code, message, trailing)
+            except grpc.aio.InternalError:  # gRPC has ended the call by itself, as where its request is too large
+                raise asyncio.CancelledError from None
 
         return handle
 

@@ -201,8 +201,8 @@ def _options(config: ServerConfig) -> list[tuple[str, int]]:
     return [
         ("grpc.so_reuseport", 0),  # an occupied port is an error, not a coin toss
         ("grpc.max_allowed_incoming_connections", config.max_connections),
-        # Without this one, a client that begins and resets streams fills gRPC's queue of new calls, and others' are lost.
-        # As many as may be handled, and as many again that wait for their reader, are enough for anybody.
+        # Without this one, a client that begins and resets streams fills gRPC's queue of new calls, and others' are
+        # lost. As many as may be handled, and as many again that wait for their reader, are enough for anybody.
         ("grpc.max_concurrent_streams", min(config.max_connection_rpcs, 2 * config.max_concurrent_rpcs)),
         ("grpc.server_handshake_timeout_ms", round(config.handshake_s * 1000)),
         ("grpc.max_connection_idle_ms", round(config.max_connection_idle_s * 1000)),

@@ -1,4 +1,4 @@
-"""Limiting how long a task waits, without a task of its own for it, which `asyncio.wait_for` takes before Python 3.12."""
+"""Limiting how long a task waits, without another task, which `asyncio.wait_for` takes before Python 3.12."""
 
 from __future__ import annotations
 

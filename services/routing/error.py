@@ -20,7 +20,7 @@ _TRANSPORT = (Code.INTERNAL, Code.UNKNOWN, Code.CANCELLED)
 """Codes that gRPC makes of broken connections beside UNAVAILABLE. A worker's own status has details."""
 
 _MAX_TRAILING = 7680
-"""Bytes of a worker's status and trailing metadata: clients may refuse more than 8 KiB, and some is this server's own."""
+"""Bytes of a worker's status and trailing metadata: clients may refuse more than 8 KiB, and some is our own."""
 _LEAST_MESSAGE = 100
 _ENTRY_BYTES = 32
 _KEY = re.compile(r"[a-z0-9_.-]+")
@@ -97,7 +97,9 @@ def _size(key: str, value: str | bytes) -> int:
 
 
 def _can_be_sent(key: str, value: str | bytes) -> bool:
-    if key.startswith("grpc-") and key != DETAILS_KEY:
+    if key == DETAILS_KEY:
+        return _status([(key, value)]) is not None
+    if key.startswith("grpc-"):
         return False
     text = isinstance(value, str) and not key.endswith("-bin") and bool(_TEXT.fullmatch(value))
     return bool(_KEY.fullmatch(key)) and (text or (isinstance(value, bytes) and key.endswith("-bin")))

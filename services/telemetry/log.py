@@ -20,8 +20,9 @@ _TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def quiet(record: logging.LogRecord) -> bool:
-    """Leave out what gRPC logs of metadata that isn't text, with a traceback: it quotes it, and it may be a key."""
-    return not str(record.msg).startswith("Invalid encoding on")
+    """Leave out what gRPC logs of paths and metadata that aren't text: it quotes them, and one may be a key."""
+    raised = record.exc_info[1] if record.exc_info else None
+    return not (record.name.startswith("grpc") and isinstance(raised, UnicodeDecodeError))
 
 
 class TextFormatter(logging.Formatter):

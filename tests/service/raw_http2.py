@@ -126,7 +126,7 @@ class RawConnection:
         await self.until(lambda: "grpc-status" in self.headers[stream] or stream in self.reset)
         return self.headers[stream].get("grpc-status", f"reset {self.reset.get(stream)}")
 
-    async def until(self, condition) -> None:  # noqa: ANN001
+    async def until(self, condition) -> None:
         """Wait for what arrives to fulfil a condition."""
 
         async def wait() -> None:

@@ -1,4 +1,4 @@
-"""Workers that don't keep to the protocol: the gateway lives on, and a client reads a status or another worker's answer."""
+"""Workers that keep to no protocol: the gateway lives on, and a client reads a status or another worker's answer."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class HostileWorker(grpc.GenericRpcHandler):
 
 @asynccontextmanager
 async def before(checkpoint, worker: HostileWorker, **server):
-    """Serve a gateway whose first pool is a hostile worker; yields it, with a spare pool where there is a checkpoint."""
+    """Serve a gateway whose first pool is a hostile worker. With a checkpoint there is a spare pool."""
     async with AsyncExitStack() as stack:
         hostile = grpc.aio.server(options=[("grpc.max_metadata_size", 2**20), ("grpc.so_reuseport", 0)])
         hostile.add_generic_rpc_handlers((worker,))

@@ -15,14 +15,18 @@ from services.edge import request_id
 from services.telemetry.config import TelemetryConfig
 from services.telemetry.record import call_record
 
+_CLIENTS_DOING = ("UnicodeDecodeError", "ExecuteBatchError")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def quiet(record: logging.LogRecord) -> bool:
-    """Leave out what gRPC logs of paths and metadata that aren't text: it quotes them, and one may be a key."""
-    raised = record.exc_info[1] if record.exc_info else None
-    return not (record.name.startswith("grpc") and isinstance(raised, UnicodeDecodeError))
+    """Leave out what clients make gRPC log at will, with tracebacks, and with what they sent, which may be a key.
+
+    That are paths and metadata that are no text, and answers whose clients are gone.
+    """
+    raised = record.exc_info[0] if record.exc_info else None
+    return not (record.name.startswith("grpc") and raised is not None and raised.__name__ in _CLIENTS_DOING)
 
 
 class TextFormatter(logging.Formatter):

@@ -16,7 +16,8 @@ from services.config import PaddockConfig, ServerConfig
 from services.edge import Edge
 from services.errors import ConfigError
 from services.health import HealthServicer
-from services.identity.certificate import server_credentials
+from services.identity.certificate import server_credentials, server_files
+from services.identity.expiry import Expiries
 from services.identity.file import follow
 from services.identity.identity import Identity
 from services.inference import InferenceServicer
@@ -56,9 +57,11 @@ class Server:
             ConfigError: one can't be used.
         """
         self._config = config.server
-        self._credentials = server_credentials(config.server.tls)
+        shown = server_files(config.server.tls)
+        self._credentials = None if shown is None else server_credentials(shown, config.server.tls)
         self.models = ServedModels([ServedModel(key, model) for key, model in config.models.items()])
         self.router = Router(config.routing, config.server.max_request_bytes, config.server.max_response_bytes)
+        self._expiries = Expiries([*([] if shown is None else [shown]), *self.router.files])
         self.telemetry: Telemetry | None = None
         self._telemetry_config = config.telemetry
         self.address = config.server.address
@@ -80,7 +83,7 @@ class Server:
         self.router.start()
         interceptors: list[grpc.aio.ServerInterceptor] = [self._edge]
         if telemetry_wanted(self._telemetry_config):
-            self.telemetry = Telemetry(self._telemetry_config, self.models, self.router)
+            self.telemetry = Telemetry(self._telemetry_config, self.models, self.router, self._expiries)
             interceptors.insert(0, Recorder(self.telemetry.call))
         if self.router.routes:
             interceptors.append(Gateway(self.router, self.models, self._config.stall_s))
@@ -105,7 +108,8 @@ class Server:
         await server.start()
         self._grpc = server
         files = [*self._identity.files, *self.router.files]
-        self._watchers = [asyncio.get_running_loop().create_task(w) for w in (self._watch_health(), follow(files))]
+        watches = (self._watch_health(), follow(files), self._expiries.follow())
+        self._watchers = [asyncio.get_running_loop().create_task(watch) for watch in watches]
 
     async def load(self) -> None:
         """Load all models, one after the other, and hear of those that are routed.

@@ -9,6 +9,7 @@ import dataclasses
 import datetime
 import functools
 import json
+import ssl
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -36,6 +37,7 @@ from services.checks import Checks
 from services.config import ModelConfig
 from services.errors import ConfigError, ServiceError
 from services.identity.caller import read_callers
+from services.identity.expiry import ends
 from services.inference import _detokenize, _tokenize
 from services.model import Loaded, ServedModel
 from services.response_format import read_response_format
@@ -277,6 +279,16 @@ def guard_verdict(raw: bytes) -> None:
 
 
 _LINE = json.dumps({"name": "a", "sha256": "0" * 64, "models": ["m"]}).encode()
+
+
+@target(
+    b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----",
+    b"-----BEGIN CERTIFICATE-----\nMBgwFgIBATAAMAAwDhcNMjYwMTAxMDAwMDAwWg==\n-----END CERTIFICATE-----",
+)
+def certificate(raw: bytes) -> None:
+    """Read when a certificate ends."""
+    ends(raw)
+    ends(ssl.DER_cert_to_PEM_cert(raw).encode())
 
 
 @target(_LINE, b"# x\n\n" + _LINE, b'{"name": "b", "san": "spiffe://x"}', b"[" * 100_000)

@@ -27,6 +27,12 @@ run: $(VENV)/.run-stamp ## serve the embedded models on 127.0.0.1:50051
 test: $(VENV)/.dev-stamp $(VENV)/.protobuf-stamp ## run every test
 	@$(bin)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
+# Guided by coverage. tests/fuzz/test_target.py runs the same targets without, and for a moment, in `make test`.
+.PHONY: fuzz
+fuzz: $(VENV)/.fuzz-stamp ## attack what reads clients' and workers' bytes: [SECONDS=60] for each target; [TARGET=name]
+	@set -e; for name in $(or $(TARGET),$$($(bin)/python -c 'from tests.fuzz.target import TARGETS; print(*TARGETS)')); do \
+		PYTHONPATH=$(VENV)/fuzz $(bin)/python -m tests.fuzz $$name $(or $(SECONDS),60) build/fuzz; done
+
 # Not in $(VENV): TensorRT-LLM comes with its image, and docs/tensorrt-llm.md says how to start that.
 .PHONY: test-tensorrt-llm
 test-tensorrt-llm: ## in TensorRT-LLM's image, on a GPU: its backend's contract; CHECKPOINT=folder [ENGINE=folder]
@@ -139,6 +145,11 @@ $(VENV)/.peers-stamp: $(VENV)/pyvenv.cfg benchmarks/peers.txt
 	@$(bin)/python -m venv $(VENV)/peers
 	@$(VENV)/peers/bin/python -m pip --disable-pip-version-check install --quiet --no-compile -r benchmarks/peers.txt
 	@PEERS=$(VENV)/peers sh benchmarks/llama_server.sh || echo 'llama-server could not be built: measured without it'
+	@touch $@
+
+# Coverage-guided fuzzing, for `make fuzz` alone: beside the environment, as it is released for few Pythons and platforms.
+$(VENV)/.fuzz-stamp: $(VENV)/.dev-stamp
+	@$(pip) install --quiet --no-compile --no-deps --upgrade --target $(VENV)/fuzz atheris==3.0.0
 	@touch $@
 
 # The protobuf lines that the stubs must import on, side by side, for tests/e2e/test_protobuf_versions.py.

@@ -100,6 +100,14 @@ class ServerConfig:
         max_request_bytes: of one message from a client.
         max_response_bytes: of one message to a client.
         max_concurrent_rpcs: calls handled at once, of all kinds; past it RESOURCE_EXHAUSTED.
+        max_connections: connections at once; past it new ones are closed.
+        max_connection_rpcs: calls of one connection at once, those included that wait for their reader; more wait at
+            their client. Raise it on workers of a gateway that sends one more.
+        max_unread_bytes: of answers in one message that their readers have not taken yet, where such an answer is
+            larger than 64 KiB; past it RESOURCE_EXHAUSTED.
+        receive_s: seconds that a request may take to arrive.
+        handshake_s: seconds that a new connection may take for TLS and for HTTP/2's first words.
+        max_connection_idle_s: seconds after which a connection without calls is closed.
         keepalive_s: seconds between pings on a silent connection.
         keepalive_timeout_s: seconds to wait for the answer.
         max_connection_age_s: seconds after which a connection is asked to reconnect, so that load spreads.
@@ -121,6 +129,12 @@ class ServerConfig:
     max_request_bytes: int = 20 * 2**20
     max_response_bytes: int = 64 * 2**20
     max_concurrent_rpcs: int = 4096
+    max_connections: int = 4096
+    max_connection_rpcs: int = 1024
+    max_unread_bytes: int = 2**28
+    receive_s: float = 30.0
+    handshake_s: float = 10.0
+    max_connection_idle_s: float = 900.0
     keepalive_s: float = 60.0
     keepalive_timeout_s: float = 20.0
     max_connection_age_s: float = 3600.0

@@ -10,6 +10,7 @@
     ├── GuardUnavailableError     a guard that is enforced could not be asked
     ├── DrainingError             the server is shutting down
     ├── OverloadedError           the server handles as many calls as it may
+    ├── RequestTooSlowError       the request did not arrive in time
     ├── QueueFullError            too many requests wait already
     ├── CredentialMissingError    nothing says who calls
     ├── CredentialInvalidError    what says who calls is nobody's
@@ -156,6 +157,13 @@ class ModelNotPermittedError(ServiceError):
         super().__init__(f"caller {caller!r} may not ask model {model!r}")
         self.caller = caller
         self.model = model
+
+
+class RequestTooSlowError(ServiceError):
+    """The request did not arrive within `receive_s`."""
+
+    def __init__(self, receive_s: float) -> None:
+        super().__init__(f"the request did not arrive within {receive_s:g} s")
 
 
 class DeadlineTooShortError(ServiceError):

@@ -13,6 +13,9 @@ import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+_MAX_WATCHES = 4096
+"""At once: gateways have one per model. Nobody else needs more, and health is told to anybody."""
+
 _Response = health_pb2.HealthCheckResponse
 
 
@@ -23,6 +26,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         self._serving: dict[str, bool] = {}
         self._changed = asyncio.Event()
         self._ended = False
+        self._watches = 0
 
     def set(self, serving: dict[str, bool]) -> None:
         """Replace what is known of all services."""
@@ -47,6 +51,15 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> None:
         """Tell the state of a service, now and whenever it changes."""
+        if self._watches >= _MAX_WATCHES:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many watch already")
+        self._watches += 1
+        try:
+            await self._watch(request, context)
+        finally:
+            self._watches -= 1
+
+    async def _watch(self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext[Any, Any]) -> None:
         told = None
         while not self._ended:
             changed, response = self._changed, self._response(request.service)

@@ -12,6 +12,14 @@ import grpc.aio
 
 SERVICE = "paddock.v1.InferenceService"
 
+_MAKERS: dict[tuple[bool, bool], Callable[..., Any]] = {
+    (False, False): grpc.unary_unary_rpc_method_handler,
+    (False, True): grpc.unary_stream_rpc_method_handler,
+    (True, False): grpc.stream_unary_rpc_method_handler,
+    (True, True): grpc.stream_stream_rpc_method_handler,
+}
+"""By whether the request and the response are streams, as far as gRPC knows."""
+
 Behavior = Callable[[Any, Any], Awaitable[Any]]
 """Of a request and its context."""
 
@@ -26,7 +34,13 @@ class Handler:
 
 
 class ServiceInterceptor(grpc.aio.ServerInterceptor):
-    """Wraps the handlers of `InferenceService`; health and reflection pass as they are."""
+    """Wraps the handlers of `InferenceService`; health and reflection pass as they are.
+
+    Attributes:
+        reads: its handlers read the request from their context, when they want it, and are given none.
+    """
+
+    reads = False
 
     @abstractmethod
     def wrap(self, method: str, handler: Handler) -> Handler:
@@ -42,10 +56,7 @@ class ServiceInterceptor(grpc.aio.ServerInterceptor):
         service, _, method = handler_call_details.method.lstrip("/").partition("/")
         if found is None or service != SERVICE:
             return found
-        make, behavior = (
-            (grpc.unary_stream_rpc_method_handler, found.unary_stream)
-            if found.response_streaming
-            else (grpc.unary_unary_rpc_method_handler, found.unary_unary)
-        )
+        make = _MAKERS[found.request_streaming or self.reads, found.response_streaming]
+        behavior = found.unary_unary or found.unary_stream or found.stream_unary or found.stream_stream
         wrapped = self.wrap(method, Handler(behavior, found.request_deserializer, found.response_serializer))
         return make(wrapped.behavior, request_deserializer=wrapped.parse, response_serializer=wrapped.serialize)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -33,6 +34,7 @@ def serve(overrides: list[str], config_dir: str | None = None) -> int:
     try:
         config = configs.load(overrides, config_dir)
         log_to_stderr(config.telemetry)
+        _raise_file_limit()
         served, death = asyncio.run(_serve(config))
     except (ConfigError, LoadError) as error:
         sys.stderr.write(f"paddock: {error}\n")
@@ -93,6 +95,12 @@ async def _load(server: Server, stop: asyncio.Event) -> bool:
         for task in (loading, stopping):
             task.cancel()
         await asyncio.gather(loading, stopping, return_exceptions=True)
+
+
+def _raise_file_limit() -> None:
+    """Let there be as many open files as may be: each connection is one, and what is left is for what is read again."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _handle_signals(stop: asyncio.Event) -> None:

@@ -16,7 +16,8 @@ from services.config import PaddockConfig, ServerConfig
 from services.edge import Edge
 from services.errors import ConfigError
 from services.health import HealthServicer
-from services.identity.certificate import server_credentials
+from services.identity.certificate import server_credentials, server_files
+from services.identity.expiry import Expiries
 from services.identity.file import follow
 from services.identity.identity import Identity
 from services.inference import InferenceServicer
@@ -56,14 +57,16 @@ class Server:
             ConfigError: one can't be used.
         """
         self._config = config.server
-        self._credentials = server_credentials(config.server.tls)
+        shown = server_files(config.server.tls)
+        self._credentials = None if shown is None else server_credentials(shown, config.server.tls)
         self.models = ServedModels([ServedModel(key, model) for key, model in config.models.items()])
         self.router = Router(config.routing, config.server.max_request_bytes, config.server.max_response_bytes)
+        self._expiries = Expiries([*([] if shown is None else [shown]), *self.router.files])
         self.telemetry: Telemetry | None = None
         self._telemetry_config = config.telemetry
         self.address = config.server.address
         self._identity = Identity(config.server, lambda: (*self.router.routes, *self.models.all))
-        self._edge = Edge(config.server.max_concurrent_rpcs, self._identity)
+        self._edge = Edge(config.server, self._identity)
         self._health = HealthServicer()
         self._grpc: grpc.aio.Server | None = None
         self._watchers: list[asyncio.Task[None]] = []
@@ -80,7 +83,7 @@ class Server:
         self.router.start()
         interceptors: list[grpc.aio.ServerInterceptor] = [self._edge]
         if telemetry_wanted(self._telemetry_config):
-            self.telemetry = Telemetry(self._telemetry_config, self.models, self.router)
+            self.telemetry = Telemetry(self._telemetry_config, self.models, self.router, self._expiries)
             interceptors.insert(0, Recorder(self.telemetry.call))
         if self.router.routes:
             interceptors.append(Gateway(self.router, self.models, self._config.stall_s))
@@ -105,7 +108,8 @@ class Server:
         await server.start()
         self._grpc = server
         files = [*self._identity.files, *self.router.files]
-        self._watchers = [asyncio.get_running_loop().create_task(w) for w in (self._watch_health(), follow(files))]
+        watches = (self._watch_health(), follow(files), self._expiries.follow())
+        self._watchers = [asyncio.get_running_loop().create_task(watch) for watch in watches]
 
     async def load(self) -> None:
         """Load all models, one after the other, and hear of those that are routed.
@@ -200,8 +204,12 @@ def _options(config: ServerConfig) -> list[tuple[str, int]]:
     """Channel arguments (grpc_types.h); times are in milliseconds there."""
     return [
         ("grpc.so_reuseport", 0),  # an occupied port is an error, not a coin toss
-        # per connection: as many as may be handled, and as many again that wait for their reader
-        ("grpc.max_concurrent_streams", 2 * config.max_concurrent_rpcs),
+        ("grpc.max_allowed_incoming_connections", config.max_connections),
+        # Without this one, a client that begins and resets streams fills gRPC's queue of new calls, and others' are
+        # lost. As many as may be handled, and as many again that wait for their reader, are enough for anybody.
+        ("grpc.max_concurrent_streams", min(config.max_connection_rpcs, 2 * config.max_concurrent_rpcs)),
+        ("grpc.server_handshake_timeout_ms", round(config.handshake_s * 1000)),
+        ("grpc.max_connection_idle_ms", round(config.max_connection_idle_s * 1000)),
         ("grpc.max_receive_message_length", config.max_request_bytes),
         ("grpc.max_send_message_length", config.max_response_bytes),
         ("grpc.keepalive_time_ms", round(config.keepalive_s * 1000)),

@@ -32,6 +32,7 @@ from services.errors import (
     PromptTooLongError,
     QueueFullError,
     ReaderStalledError,
+    RequestTooSlowError,
     Violation,
 )
 
@@ -131,6 +132,7 @@ TABLE: tuple[Row, ...] = (
         Code.PERMISSION_DENIED,
         lambda e: [_info(Reason.ERROR_REASON_MODEL_NOT_PERMITTED, {"caller": e.caller, "model": e.model})],
     ),
+    (RequestTooSlowError, Code.DEADLINE_EXCEEDED, lambda e: ()),
     (DeadlineTooShortError, Code.DEADLINE_EXCEEDED, lambda e: [_info(Reason.ERROR_REASON_DEADLINE_TOO_SHORT)]),
     (ReaderStalledError, Code.CANCELLED, lambda e: [_info(Reason.ERROR_REASON_READER_STALLED)]),
     (ComputeError, Code.INTERNAL, lambda e: [_info(Reason.ERROR_REASON_COMPUTATION_FAILED)]),

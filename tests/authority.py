@@ -1,12 +1,19 @@
-"""Certificates for tests, made by the openssl command: an authority, and whom it vouches for."""
+"""Certificates for tests: an authority, and whom it vouches for."""
 
 from __future__ import annotations
 
-import subprocess
+import datetime
+import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
-_CURVE = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+_DAY = datetime.timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -28,26 +35,47 @@ class Authority:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True)
-        self._pair = Pair(folder / "ca.pem", folder / "ca.key")
-        arguments = ("-x509", "-days", "30", "-subj", f"/CN={folder.name}")
-        _openssl("req", *_CURVE, *arguments, "-keyout", self._pair.key, "-out", self._pair.cert)
+        self._name = _name(folder.name)
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        extensions = [x509.BasicConstraints(ca=True, path_length=None)]
+        self._pair = self._write("ca", self._key, self._name, extensions, days=30)
 
     @property
     def file(self) -> Path:
         """Its own certificate."""
         return self._pair.cert
 
-    def issue(self, name: str, san: str, *, expired: bool = False) -> Pair:
+    def issue(self, name: str, san: str, *, expired: bool = False, days: int = 30) -> Pair:
         """Vouch for subject alternative names, such as `IP:127.0.0.1,DNS:localhost`; none at all for an empty text."""
+        names = [_general_name(*each.split(":", 1)) for each in san.split(",") if each]
+        extension = x509.SubjectAlternativeName(names) if names else x509.BasicConstraints(ca=False, path_length=None)
+        key = ec.generate_private_key(ec.SECP256R1())
+        return self._write(name, key, _name(name), [extension], days=-1 if expired else days)
+
+    def _write(
+        self,
+        name: str,
+        key: ec.EllipticCurvePrivateKey,
+        subject: x509.Name,
+        extensions: list[x509.ExtensionType],
+        days: int,
+    ) -> Pair:
+        now = datetime.datetime.now(datetime.timezone.utc)
+        builder = x509.CertificateBuilder(self._name, subject, key.public_key(), x509.random_serial_number())
+        builder = builder.not_valid_before(now - 2 * _DAY).not_valid_after(now + days * _DAY)
+        for extension in extensions:
+            builder = builder.add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
         pair = Pair(self._folder / f"{name}.pem", self._folder / f"{name}.key")
-        request, extensions = self._folder / f"{name}.csr", self._folder / f"{name}.ext"
-        _openssl("req", *_CURVE, "-subj", f"/CN={name}", "-keyout", pair.key, "-out", request)
-        extensions.write_text(f"subjectAltName={san}\n" if san else "basicConstraints=CA:FALSE\n")
-        dates = ("-days", "-1") if expired else ("-days", "30")
-        signer = ("-CA", self._pair.cert, "-CAkey", self._pair.key, "-CAcreateserial")
-        _openssl("x509", "-req", "-in", request, *signer, *dates, "-extfile", extensions, "-out", pair.cert)
+        pair.cert.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
+        pair.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         return pair
 
 
-def _openssl(*arguments: str | Path) -> None:
-    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _general_name(kind: str, value: str) -> x509.GeneralName:
+    if kind == "IP":
+        return x509.IPAddress(ipaddress.ip_address(value))
+    return {"DNS": x509.DNSName, "URI": x509.UniformResourceIdentifier, "email": x509.RFC822Name}[kind](value)

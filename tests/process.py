@@ -68,6 +68,11 @@ class Process:
         """Wait until it serves, and give where."""
         return (await self.wrote(r"Paddock serves .* on (\S+)\n", "stdout"))[1]
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
     def signal(self, number: int = signal.SIGTERM) -> None:
         """Send a signal."""
         self._process.send_signal(number)

@@ -87,7 +87,7 @@ def _entry(where: str, raw: bytes) -> Mapping[str, Any]:
     """Read a line. What it says is not repeated: somebody may have put a key there."""
     try:
         entry = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ConfigError(f"{where}: is no JSON; write it as paddock key does") from None
     if not isinstance(entry, dict) or not entry.keys() <= set(_FIELDS):
         raise ConfigError(f"{where}: has other fields than {', '.join(_FIELDS)}; leave them out")

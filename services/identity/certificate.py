@@ -16,10 +16,11 @@ _PRIVATE_KEY = b"PRIVATE KEY-----"
 _ENCRYPTED = (b"BEGIN ENCRYPTED PRIVATE KEY", b"Proc-Type: 4,ENCRYPTED")
 
 
-def server_credentials(tls: TlsConfig) -> grpc.ServerCredentials | None:
-    """Give what a server shows and asks for; None without a certificate.
+ServerFiles = Reloaded[grpc.ServerCertificateConfiguration]
 
-    Connections keep what they began with. A new one begins with what the files say then, if it can be used.
+
+def server_files(tls: TlsConfig) -> ServerFiles | None:
+    """Read what a server shows and asks for; None without a certificate.
 
     Raises:
         ConfigError: a file can't be used.
@@ -39,14 +40,21 @@ def server_credentials(tls: TlsConfig) -> grpc.ServerCredentials | None:
             _check_authorities("server.tls.client_ca_file", files["server.tls.client_ca_file"], authorities)
         return grpc.ssl_server_certificate_configuration([(key, cert)], authorities)
 
-    reloaded = Reloaded(files, make)
+    return Reloaded(files, make)
+
+
+def server_credentials(files: ServerFiles, tls: TlsConfig) -> grpc.ServerCredentials:
+    """Give what a server shows and asks for.
+
+    Connections keep what they began with. A new one begins with what the files say then, if it can be used.
+    """
 
     def fetch() -> grpc.ServerCertificateConfiguration | None:
         """Called by a thread of gRPC's before each handshake; None keeps what there is."""
-        return reloaded.value if reloaded.refresh() else None
+        return files.value if files.refresh() else None
 
     return grpc.dynamic_ssl_server_credentials(
-        reloaded.value,
+        files.value,
         fetch,  # type: ignore[arg-type]  # its stubs leave None out, its documentation doesn't
         require_client_authentication=tls.client_ca_file is not None,
     )

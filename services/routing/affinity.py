@@ -10,6 +10,7 @@ from paddock.v1 import chat_pb2, generate_pb2
 _CHARS = 4096
 """Of a text that count: what differs only later still has much in common."""
 _IDS = 1024
+_MESSAGES = 64
 
 
 def affinity_key(request: generate_pb2.GenerateRequest) -> bytes:
@@ -17,7 +18,7 @@ def affinity_key(request: generate_pb2.GenerateRequest) -> bytes:
     digest = hashlib.blake2b(digest_size=16)
     kind = request.WhichOneof("input")
     if kind == "chat":
-        for message in request.chat.messages:
+        for message in request.chat.messages[:_MESSAGES]:
             text = "".join(part.text[:_CHARS] for part in message.content[:16])
             digest.update(f"{message.role}\0{text[:_CHARS]}\0".encode())
             if message.role == chat_pb2.ROLE_USER:

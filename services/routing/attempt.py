@@ -19,6 +19,9 @@ from services.telemetry.record import call_record
 POOL_KEY = "x-paddock-pool"
 ATTEMPTS_KEY = "x-paddock-attempts"
 
+_LOGGED = 256
+"""Characters of what a worker says."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -88,7 +91,7 @@ class Attempts:
                 upstream.address,
                 self._route.name,
                 error.code.name,
-                error.message,
+                error.message[:_LOGGED],
             )
         error.trailing = (*error.trailing, *self.metadata)
         raise error

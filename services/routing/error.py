@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import grpc
@@ -17,6 +18,13 @@ Trailing = Sequence[tuple[str, str | bytes]]
 
 _TRANSPORT = (Code.INTERNAL, Code.UNKNOWN, Code.CANCELLED)
 """Codes that gRPC makes of broken connections beside UNAVAILABLE. A worker's own status has details."""
+
+_MAX_TRAILING = 7680
+"""Bytes of a worker's status and trailing metadata: clients may refuse more than 8 KiB, and some is our own."""
+_LEAST_MESSAGE = 100
+_ENTRY_BYTES = 32
+_KEY = re.compile(r"[a-z0-9_.-]+")
+_TEXT = re.compile(r"[ -~]*")
 
 _RESUMABLE_ELSEWHERE = (Code.INVALID_ARGUMENT, Code.UNIMPLEMENTED, Code.NOT_FOUND, Code.RESOURCE_EXHAUSTED)
 """What one worker may say of resuming a stream that another began, though the client did nothing wrong."""
@@ -56,14 +64,45 @@ class UpstreamError(ServiceError):
         return self.lost or self.code in _RESUMABLE_ELSEWHERE
 
 
+class MalformedError(UpstreamError):
+    """An upstream sent what no worker sends. To those who asked it is lost."""
+
+    def __init__(self) -> None:
+        super().__init__(Code.INTERNAL, "what it sent can't be read", ())
+
+
 def of_call(error: grpc.aio.AioRpcError) -> UpstreamError:
     """Read what gRPC raises."""
-    return UpstreamError(error.code(), error.details() or "", trailing(error.trailing_metadata()))
+    told = trailing(error.trailing_metadata())
+    left = _MAX_TRAILING - sum(_size(*entry) for entry in told)
+    read = UpstreamError(error.code(), (error.details() or "")[: max(_LEAST_MESSAGE, left // 3)], told)
+    if read.status is None and read.code is Code.RESOURCE_EXHAUSTED:  # gRPC's words, which list what came
+        read.message = "more than is taken between this server and its workers"
+    return read
 
 
 def trailing(metadata: grpc.aio.Metadata | None) -> Trailing:
-    """Give trailing metadata as it can be sent on."""
-    return tuple((str(key), value) for key, value in metadata or ())
+    """Give trailing metadata as it can be sent on: what gRPC would refuse to send is left out, and what is too much."""
+    sent: list[tuple[str, str | bytes]] = []
+    left = _MAX_TRAILING
+    for key, value in sorted(metadata or (), key=lambda entry: entry[0] != DETAILS_KEY):
+        left -= _size(str(key), value)
+        if left >= 0 and _can_be_sent(str(key), value):
+            sent.append((str(key), value))
+    return tuple(sent)
+
+
+def _size(key: str, value: str | bytes) -> int:
+    return len(key) + len(value) * (4 if isinstance(value, bytes) else 3) // 3 + _ENTRY_BYTES
+
+
+def _can_be_sent(key: str, value: str | bytes) -> bool:
+    if key == DETAILS_KEY:
+        return _status([(key, value)]) is not None
+    if key.startswith("grpc-"):
+        return False
+    text = isinstance(value, str) and not key.endswith("-bin") and bool(_TEXT.fullmatch(value))
+    return bool(_KEY.fullmatch(key)) and (text or (isinstance(value, bytes) and key.endswith("-bin")))
 
 
 def _status(metadata: Trailing) -> status_pb2.Status | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from paddock.v1 import generate_pb2, model_pb2, tokenize_pb2
 from services.directory import Directory
@@ -114,7 +114,7 @@ class Gateway(ServiceInterceptor):
                 route, "GetModel", body, replace(call, remaining_s=remaining_s), self._router.config.retry
             )
             model = model_pb2.GetModelResponse.FromString(reply.body).model
-        except ServiceError:
+        except (ServiceError, DecodeError):
             model = model_pb2.Model(state=model_pb2.MODEL_STATE_LOADING)
         model.name = route.name
         model.aliases[:] = route.aliases

@@ -11,6 +11,9 @@ _FULL_BYTES = 2**20
 _MESSAGE_BYTES = 2**20
 """A message that has reached it gets nothing more: clients accept 4 MiB by default, and workers write up to 2 MiB."""
 
+_OVERHEAD_BYTES = 64
+"""What a message takes beside its bytes."""
+
 
 class Outbox:
     """Messages that concatenation doesn't spoil, such as GenerateStreamResponse, from one task to another."""
@@ -28,9 +31,9 @@ class Outbox:
         return self._size >= _FULL_BYTES
 
     def put(self, message: bytes) -> None:
-        """Add a message; it is taken without any delay."""
+        """Add a message that isn't empty; it is taken without any delay."""
         self._messages.append(message)
-        self._size += len(message)
+        self._size += len(message) + _OVERHEAD_BYTES
         self._news.set()
 
     def close(self) -> None:
@@ -55,6 +58,6 @@ class Outbox:
         while self._messages and size < _MESSAGE_BYTES:
             taken.append(self._messages.popleft())
             size += len(taken[-1])
-        self._size -= size
+        self._size -= size + len(taken) * _OVERHEAD_BYTES
         self._room.set()
         return taken[0] if len(taken) == 1 else b"".join(taken)

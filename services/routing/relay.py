@@ -12,10 +12,10 @@ import grpc.aio
 from paddock.v1 import generate_pb2
 from services.routing.attempt import Attempts
 from services.routing.config import RetryConfig
-from services.routing.error import Trailing, UpstreamError, trailing
+from services.routing.error import MalformedError, Trailing, UpstreamError, trailing
 from services.routing.outbox import Outbox
 from services.routing.route import Route
-from services.routing.transcript import Transcript
+from services.routing.transcript import Transcript, check_beginning
 from services.routing.upstream import Upstream
 from services.telemetry.record import CallRecord, call_record
 
@@ -150,7 +150,7 @@ class StreamRelay:
                         self.trailing = await self._read_from(upstream)
                         return
             except UpstreamError as error:
-                await self._digest()
+                await self._digest_all()
                 self.trailing = self._attempts.metadata
                 if not self._transcript.complete:
                     loss = self._after(error, loss)
@@ -171,8 +171,10 @@ class StreamRelay:
             while isinstance(message := await made.read(), bytes):
                 if self._resuming:
                     message = transcript.rest(message)
-                    if not message:
-                        continue
+                elif message and not transcript.begun:
+                    check_beginning(message)
+                if not message:
+                    continue
                 self._give_up_at = None
                 self._last = message
                 if not self._record.begun:
@@ -193,6 +195,8 @@ class StreamRelay:
             if self._attempts.may_retry(error):
                 return error
             raise self._attempts.unavailable(error) from None
+        if isinstance(error, MalformedError) and not self._resuming:  # it is what the client has
+            raise self._attempts.unavailable(error)
         if not error.lost and not (self._resuming and error.resumable):
             raise error
         loss = error if error.lost or loss is None else loss
@@ -209,6 +213,13 @@ class StreamRelay:
             raise self._attempts.unavailable(loss)
         self._attempts.tried.clear()
         await self._route.news(min(left_s, _LOOK_S))
+
+    async def _digest_all(self) -> None:
+        """Read what the client has of a stream that is lost."""
+        try:
+            await self._digest()
+        except MalformedError as error:
+            raise self._attempts.unavailable(error) from None
 
     async def _digest(self) -> None:
         if self._transcript.kept > _INLINE_BYTES:

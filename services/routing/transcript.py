@@ -6,10 +6,20 @@ Messages are kept as bytes. They are read when the stream is lost, or when there
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from google.protobuf.message import DecodeError
+
 from paddock.v1 import generate_pb2, guard_pb2
-from services.routing.error import Code, UpstreamError
+from services.routing.error import Code, MalformedError, UpstreamError
+
+_MOST_OUTPUTS = 16
+_MOST_IDS = 2**22
+"""Of a stream: more than every output of the longest context has."""
+_MOST_GUARDS = 1024
+_OVERHEAD_BYTES = 64
+"""What a message takes beside its bytes."""
 
 
 @dataclass
@@ -64,14 +74,21 @@ class Transcript:
         """Take a message that the client is sent."""
         self.begun = True
         self._messages.append(message)
-        self.kept += len(message)
+        self.kept += len(message) + _OVERHEAD_BYTES
 
     def read(self) -> None:
-        """Read what is kept. Takes a millisecond for about 100 kB."""
+        """Read what is kept. Takes a millisecond for about 100 kB.
+
+        Raises:
+            MalformedError: it is no such stream; there is no going on from here.
+        """
         kept = b"".join(self._messages)
         self._messages, self.kept = [], 0
-        for event in generate_pb2.GenerateStreamResponse.FromString(kept).events:
+        for event in _events(kept):
             self._read(event)
+        ids = sum(len(output.ids) for output in self._outputs.values())
+        if ids > _MOST_IDS or len(self._spoken) > _MOST_GUARDS or max(self._outputs, default=0) >= _MOST_OUTPUTS:
+            raise MalformedError
 
     def request(self) -> bytes:
         """Give the request for the rest: what was read is its continuation, with the parameters that were used."""
@@ -96,10 +113,9 @@ class Transcript:
         """Give what is new in a message of a resumed stream; empty where nothing is.
 
         Raises:
-            UpstreamError: it isn't the same stream.
+            UpstreamError: it isn't the same stream, or none.
         """
-        given = generate_pb2.GenerateStreamResponse.FromString(message)
-        new = [event for event in given.events if self._is_new(event)]
+        new = [event for event in _events(message) if self._is_new(event)]
         return generate_pb2.GenerateStreamResponse(events=new).SerializeToString()
 
     def _is_new(self, event: generate_pb2.StreamEvent) -> bool:
@@ -147,6 +163,24 @@ class Transcript:
             output.ids.extend(token.id for token in event.tool_call_delta.tokens)
         elif kind == "finished":
             output.finished = event.finished
+
+
+def check_beginning(message: bytes) -> None:
+    """Check the first message of a stream.
+
+    Raises:
+        MalformedError: no stream begins so.
+    """
+    events = _events(message)
+    if not events or events[0].WhichOneof("event") != "started":
+        raise MalformedError
+
+
+def _events(messages: bytes) -> Sequence[generate_pb2.StreamEvent]:
+    try:
+        return generate_pb2.GenerateStreamResponse.FromString(messages).events
+    except DecodeError:
+        raise MalformedError from None
 
 
 def _is_of_input(event: generate_pb2.StreamEvent) -> bool:

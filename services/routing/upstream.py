@@ -19,6 +19,11 @@ from services.routing.error import UpstreamError
 from services.routing.outlier import OutlierDetector
 
 _Status = health_pb2.HealthCheckResponse.ServingStatus
+_NAMES: dict[Any, str] = {number: name for name, number in _Status.items()}
+_LOGGED = 256
+"""Characters of what a worker says."""
+_SETTLE_S = 0.02
+"""After which it is heard again: one that changes its mind without end costs little."""
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _FIRST_BACKOFF_S = 0.1
 _LAST_BACKOFF_S = 5.0
@@ -114,12 +119,16 @@ class Upstream:
                 async for answer in stub.Watch(request):
                     since = since or now()
                     self._backoff_s = _FIRST_BACKOFF_S
-                    self._hear(answer.status == _SERVING, _Status.Name(answer.status))
+                    status = getattr(answer, "status", None)  # gRPC gives None for what can't be read
+                    self._hear(status == _SERVING, _NAMES.get(status, "what it says can't be read"))
+                    await asyncio.sleep(_SETTLE_S)
                 self._hear(False, "it is stopping")
             except grpc.aio.AioRpcError as error:
                 if since is not None and now() - since > _STEADY_S:
                     continue  # connections have an end, too: it is another one that fails, if it does, which tells
-                self._hear(error.code() is grpc.StatusCode.UNIMPLEMENTED, f"{error.code().name}, {error.details()}")
+                self._hear(
+                    error.code() is grpc.StatusCode.UNIMPLEMENTED, f"{error.code().name}, {error.details()}"[:_LOGGED]
+                )
             await asyncio.sleep(self._backoff_s * random.uniform(0.5, 1.0))
             self._backoff_s = min(2 * self._backoff_s, _LAST_BACKOFF_S)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -151,7 +151,10 @@ class RecordedCall(CallRecord):
         if not self.begun and len(message) > _INLINE_BYTES:
             self._begin()
             return
-        events = generate_pb2.GenerateStreamResponse.FromString(message).events
+        try:
+            events = generate_pb2.GenerateStreamResponse.FromString(message).events
+        except DecodeError:
+            return
         if not self.begun and any(event.WhichOneof("event") in _TOKENS for event in events):
             self._begin()
         if events and events[-1].HasField("completed"):
@@ -160,7 +163,8 @@ class RecordedCall(CallRecord):
     def replied(self, method: str, body: bytes) -> None:
         """See `CallRecord.replied`."""
         if method == "Generate":
-            self._take(generate_pb2.GenerateResponse.FromString(body).usage)
+            with suppress(DecodeError):
+                self._take(generate_pb2.GenerateResponse.FromString(body).usage)
 
     @contextmanager
     def guard(self, guard: str, model: str, subject: str) -> Iterator[GuardRecord]:

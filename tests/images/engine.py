@@ -16,11 +16,17 @@ from pathlib import Path, PurePosixPath
 
 from tests.images.containerfile import ROOT, Containerfile, context, expand, pairs
 
-WHEELS = ROOT / ".venv" / "images"
-_FETCH = "python -m pip install --no-index --no-deps /wheelhouse/build/*.whl && cp -r /wheelhouse/gateway /wheels"
-"""What takes the place of the step that needs a network: `make test` has fetched it all, with the same options."""
+FETCHED = ROOT / ".venv" / "images"
 _SYSTEM = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_OFFLINE = {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull}
+_OFFLINE = {
+    "PIP_CONFIG_FILE": os.devnull,
+    "PIP_FIND_LINKS": "/fetched/build",
+    "PIP_NO_INDEX": "1",
+    "UV_CACHE_DIR": "/fetched/cache",
+    "UV_NO_CACHE": "false",
+    "UV_OFFLINE": "1",
+}
+"""What stands in for a network: `make test` has fetched it."""
 
 
 def obstacle(folder: Path) -> str:
@@ -31,8 +37,8 @@ def obstacle(folder: Path) -> str:
         return f"needs the command {missing[0]}, of util-linux and coreutils"
     if Path(sys.base_prefix).stat().st_dev != Path("/").stat().st_dev:
         return "this Python is on another file system than /, which layers over / don't show"
-    if not any(WHEELS.glob("gateway/*.whl")):
-        return "needs the wheels that `make test` fetches"
+    if not any(FETCHED.glob("build/*.whl")):
+        return "needs what `make test` fetches"
     probe = Tree(folder / "probe")
     done = subprocess.run(probe.command({}, ["true"]), capture_output=True, text=True, check=False)
     return "" if done.returncode == 0 else f"an overlay can't be mounted here: {done.stderr.strip()}"
@@ -52,14 +58,14 @@ class Tree:
         self.top = folder / "top"
         self._folder = folder
         if base is None:
-            (self.top / "wheelhouse").mkdir(parents=True)
+            (self.top / "fetched").mkdir(parents=True)
         else:
             subprocess.run(["cp", "--archive", base.top, self.top], check=True)
 
     def command(self, environment: Mapping[str, str], command: Sequence[str], cwd: str = "/") -> list[str]:
         """Give the command that runs one as root in it."""
         root = self._folder / "root"
-        mounts = [self._overlay("rw"), f"mount --bind {WHEELS} {root}/wheelhouse"]
+        mounts = [self._overlay("rw"), f"mount --bind {FETCHED} {root}/fetched"]
         inside = ["sh", "-ec", f"cd {cwd} && {shlex.join(command)}"]
         return _enter(root, mounts, [], {"PATH": _SYSTEM, **environment}, inside)
 
@@ -157,8 +163,7 @@ class Engine:
                 self._copy(image, one.words)
             elif one.name == "RUN":
                 environment = {**image.environment, **arguments, **_OFFLINE}
-                step = _FETCH if "--require-hashes" in one.text else one.text
-                self._run(image.tree.command(environment, ["sh", "-c", step], image.cwd))
+                self._run(image.tree.command(environment, ["sh", "-c", one.text], image.cwd))
         return image
 
     def _copy(self, image: Image, words: list[str]) -> None:

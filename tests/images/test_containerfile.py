@@ -65,6 +65,16 @@ def test_an_image_says_what_it_is(target, title):
     assert {name for value in labels.values() for name in re.findall(r"\$\{(\w+)\}", value)} == arguments
 
 
+def test_the_page_names_every_build_argument_and_image():
+    page = (ROOT / "docs" / "images.md").read_text()
+    declared = set(re.findall(r"^ARG (\w+)", TEXT, re.MULTILINE))
+    assert declared == set(re.findall(r"`([A-Z_]+)`(?=[^|]*\|[^|]*\|[^|]*\|$)", page, re.MULTILINE))
+    rows = re.findall(r"^\| `(paddock-[a-z-]+):VERSION.*?` .*\| `([a-z-]+)` \|", page, re.MULTILINE)
+    assert {target: title for title, target in rows} == IMAGES
+    for base in PARSED.arguments.values():
+        assert f"imagetools inspect {base.partition('@')[0]} " in page
+
+
 def test_images_hold_no_tools_and_no_secrets():
     for target in IMAGES:
         for one in PARSED.stages[target].instructions:

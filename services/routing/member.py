@@ -59,7 +59,7 @@ class Members:
     async def _sweep(self) -> None:
         """Remove what is gone for a while, when its last call has ended."""
         try:
-            while gone := self._gone():
+            while gone := set(self._gone()):
                 await asyncio.sleep(_SETTLE_S)
                 for upstream in self._gone():
                     if upstream in gone:

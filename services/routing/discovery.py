@@ -9,6 +9,7 @@ import socket
 from collections.abc import Awaitable, Callable, Collection
 
 from services.checkpoint import in_daemon_thread
+from services.routing.limit import within
 
 Resolve = Callable[[str], Awaitable[Collection[str]]]
 """Gives the addresses, host:port, behind a name of the same form."""
@@ -54,7 +55,8 @@ class Discovery:
         """Ask again and again, until cancelled. Without an answer, what was found before stays."""
         while True:
             try:
-                found = await asyncio.wait_for(self._ask(self._name), _PATIENCE_S)
+                with within(_PATIENCE_S):
+                    found = await self._ask(self._name)
             except (OSError, asyncio.TimeoutError) as error:
                 if not self._failing:
                     _log.warning("%s can't be resolved: %s", self._name, str(error) or "no answer in time")

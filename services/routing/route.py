@@ -61,14 +61,14 @@ class Route:
     @property
     def serving(self) -> bool:
         """Whether any upstream serves it."""
-        return any(upstream.serving for upstream in self.upstreams)
+        return any(upstream.open for upstream in self.upstreams)
 
     def choose(self, tried: Collection[Upstream] = (), tokens: int = 1, key: bytes | None = None) -> Choice | None:
         """Choose from the first pool that has an available upstream which was not tried.
 
         Where there is none, one that is ejected is better than none at all. The rest is as for `Pool.choose`.
         """
-        for fit in (lambda upstream: upstream.available, lambda upstream: upstream.serving):
+        for fit in (lambda upstream: upstream.available, lambda upstream: upstream.open):
             for number, pool in enumerate(self.pools):
                 upstream = pool.choose(fit, tried, tokens, key)
                 if upstream is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Collection, Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -15,9 +15,13 @@ from services.routing.channel import Channels
 from services.routing.config import PoolConfig, RoutedModelConfig, RoutingConfig, UpstreamConfig
 from services.routing.credential import Credential
 from services.routing.discovery import Discovery, Resolve, resolve
+from services.routing.kubernetes import ApiServer
+from services.routing.limit import within
+from services.routing.member import Members
 from services.routing.outlier import OutlierDetector
 from services.routing.pool import Pool
 from services.routing.route import Route
+from services.routing.slice_watch import SliceWatch
 from services.routing.upstream import Upstream
 
 _SUFFIX_BYTES = 2**16
@@ -45,18 +49,23 @@ class Router:
         """Take the sizes of the largest messages that are relayed, in bytes, and who resolves host names.
 
         Raises:
-            ConfigError: a file of a pool's can't be used.
+            ConfigError: a file of a pool's can't be used, or there is no Kubernetes where a pool needs it.
         """
         self.config = config
+        pools = [pool for model in config.models.values() for pool in model.pools]
+        self._api = ApiServer(config.kubernetes) if any(pool.endpoint_slices for pool in pools) else None
         self._credentials = [
-            [Credential(f"routing.models.{key}.pools[{number}]", pool) for number, pool in enumerate(model.pools)]
+            [
+                Credential(f"routing.models.{key}.pools[{number}]", pool, self._namespace(pool))
+                for number, pool in enumerate(model.pools)
+            ]
             for key, model in config.models.items()
         ]
         self.files = [file for pools in self._credentials for credential in pools for file in credential.files]
         self.routes: Sequence[Route] = ()
         self._channels = Channels(config, max_request_bytes + _SUFFIX_BYTES, max_response_bytes)
         self._ask = ask
-        self._discoveries: dict[Discovery, asyncio.Task[None]] = {}
+        self._discoveries: dict[Discovery | SliceWatch, asyncio.Task[None]] = {}
         self._watching: dict[Upstream, asyncio.Task[None]] = {}
         self._retiring: set[asyncio.Task[None]] = set()
         self._closing: set[asyncio.Task[None]] = set()
@@ -100,14 +109,29 @@ class Router:
     def _pool(self, route: Route, config: PoolConfig, credential: Credential) -> Pool:
         upstreams = [self._upstream(route, upstream, credential) for upstream in config.upstreams]
         pool = Pool(config.name, upstreams, self._rng)
-        if config.dns is not None:
-            configured = frozenset(upstream.address for upstream in config.upstreams)
-            found = partial(self._found, route, pool, credential, configured)
-            discovery = Discovery(config.dns, self.config.dns_refresh_s, self._ask, found)
+        for discovery in self._following(config, self._members(route, pool, credential)):
             self._discoveries[discovery] = asyncio.get_running_loop().create_task(discovery.follow())
         if credential.tls is not None:
             credential.tls.changed = partial(self._reconnect, route, pool, credential)
         return pool
+
+    def _members(self, route: Route, pool: Pool, credential: Credential) -> Members:
+        def make(address: str) -> Upstream:
+            return self._upstream(route, UpstreamConfig(address), credential)
+
+        return Members(pool, make, self._drop, partial(self._own, tasks=self._retiring))
+
+    def _following(self, config: PoolConfig, members: Members) -> Iterator[Discovery | SliceWatch]:
+        if config.dns is not None:
+            yield Discovery(config.dns, self.config.dns_refresh_s, self._ask, members.resolved)
+        if config.endpoint_slices is not None and self._api is not None:
+            yield SliceWatch(self._api, config.endpoint_slices, self._namespace(config), members.told)
+
+    def _namespace(self, pool: PoolConfig) -> str:
+        """Give the namespace of a pool's service; empty without one."""
+        if pool.endpoint_slices is None or self._api is None:
+            return ""
+        return pool.endpoint_slices.namespace or self._api.namespace
 
     def _upstream(self, route: Route, config: UpstreamConfig, credential: Credential) -> Upstream:
         channel = self._channels.acquire(config.address, credential)
@@ -116,40 +140,24 @@ class Router:
         self._watching[upstream] = asyncio.get_running_loop().create_task(upstream.watch())
         return upstream
 
-    def _found(
-        self,
-        route: Route,
-        pool: Pool,
-        credential: Credential,
-        configured: Collection[str],
-        addresses: Collection[str],
-    ) -> None:
-        """Take the addresses that a pool's name has now. One that is gone stays while its worker serves."""
-        known = {upstream.address: upstream for upstream in pool.upstreams}
-        for address in addresses:
-            if address not in known:
-                pool.upstreams.append(self._upstream(route, UpstreamConfig(address), credential))
-        for address, upstream in known.items():
-            if address not in addresses and address not in configured and not (upstream.serving or upstream.work):
-                pool.upstreams.remove(upstream)
-                self._drop(upstream)
-
     def _reconnect(self, route: Route, pool: Pool, credential: Credential) -> None:
         """Let new calls of a pool go over connections that its new certificates secure."""
         old = list(pool.upstreams)
         new = [self._upstream(route, UpstreamConfig(each.address, each.weight), credential) for each in old]
+        for one, other in zip(new, old, strict=True):
+            one.withdraw(other.withdrawn)
         pool.upstreams += new
         self._own(self._retire(pool, old, new), self._retiring)
 
     async def _retire(self, pool: Pool, old: Collection[Upstream], new: Collection[Upstream]) -> None:
         """Take upstreams out of a pool once others stand in for them, and drop them when their last call has ended."""
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(asyncio.gather(*(upstream.heard.wait() for upstream in new)), _STAND_IN_S)
+        with suppress(asyncio.TimeoutError), within(_STAND_IN_S):
+            await asyncio.gather(*(upstream.heard.wait() for upstream in new))
         pool.upstreams = [upstream for upstream in pool.upstreams if upstream not in old]
         for upstream in old:
             while upstream.work:  # noqa: ASYNC110 - nobody is in a hurry
                 await asyncio.sleep(_LOOK_S)
-            if upstream in self._watching:  # DNS may have dropped it before
+            if upstream in self._watching:  # discovery may have dropped it before
                 self._drop(upstream)
 
     def _drop(self, upstream: Upstream) -> None:

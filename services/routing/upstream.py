@@ -42,6 +42,7 @@ class Upstream:
         channel: the connection to it, which other models of the same worker share.
         credential: what makes the two known to each other.
         serving: it says that it serves the model.
+        withdrawn: it is not to be given calls, whatever it says: it is about to go, or to come.
         work: what it has been given and has not ended, in tokens as they are estimated.
         ejections: how often it was left alone for a while.
         heard: set once it is known whether it serves.
@@ -62,6 +63,7 @@ class Upstream:
         self.channel = channel
         self.credential = credential
         self.serving = False
+        self.withdrawn = False
         self.work = 0
         self.ejections = 0
         self.heard = asyncio.Event()
@@ -74,7 +76,12 @@ class Upstream:
     @property
     def available(self) -> bool:
         """Whether it is to be given calls now."""
-        return self.serving and not self.ejected
+        return self.open and not self.ejected
+
+    @property
+    def open(self) -> bool:
+        """Whether it can be given calls, be it ejected or not."""
+        return self.serving and not self.withdrawn
 
     @property
     def ejected(self) -> bool:
@@ -107,6 +114,12 @@ class Upstream:
         elif (seconds := self._outlier.failed()) is not None:
             self.ejections += 1
             _log.warning("upstream %s of model %s is ejected for %g s", self.address, self._model, seconds)
+
+    def withdraw(self, withdrawn: bool) -> None:
+        """Give it no more calls, or calls again."""
+        if withdrawn != self.withdrawn:
+            self.withdrawn = withdrawn
+            self._on_change()
 
     async def watch(self) -> None:
         """Follow what it says of its health, by the standard protocol, until cancelled."""

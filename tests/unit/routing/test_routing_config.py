@@ -11,6 +11,8 @@ from services.errors import ConfigError
 from services.guard.config import GuardKind
 from services.identity.config import UpstreamTlsConfig
 from services.routing.config import (
+    EndpointSlicesConfig,
+    KubernetesConfig,
     OutlierConfig,
     PoolConfig,
     RetryConfig,
@@ -21,6 +23,7 @@ from services.routing.config import (
 )
 
 POOLS = 'routing.models.custom.pools=[{name: main, upstreams: [{address: "10.0.0.7:50051"}]}]'
+SERVICE = "routing.models.custom.pools=[{name: main, endpoint_slices: {service: a}}]"
 ROUTED = ["routing=custom", "routing.models.custom.name=far", POOLS]
 
 
@@ -48,6 +51,7 @@ def test_a_routed_model_may_guard_one_of_this_server():
         ([*ROUTED, "routing.models.custom.name=a b"], "routing.models.custom.name", "use letters"),
         ([*ROUTED, "routing.models.custom.aliases=[paddock-tiny]"], "routing.models.custom.name", "rename one"),
         ([*ROUTED, "routing.models.custom.pools=[{upstreams: []}]"], "custom.pools[0].name", "set it"),
+        ([*ROUTED, SERVICE], "custom.pools[0].endpoint_slices.port", "set it"),
         ([*ROUTED, "+models.paddock-tiny.guards=[{model: far, subject: input}]"], "guards[0]", "set routing"),
     ],
 )
@@ -65,7 +69,12 @@ def keyed(where):
 
 
 @pytest.mark.parametrize(
-    "where", ['upstreams: [{address: "127.0.0.1:1"}, {address: "10.0.0.7:1"}]', 'dns: "workers:1"']
+    "where",
+    [
+        'upstreams: [{address: "127.0.0.1:1"}, {address: "10.0.0.7:1"}]',
+        'dns: "workers:1"',
+        "endpoint_slices: {service: workers, port: 50051}",
+    ],
 )
 def test_a_key_does_not_travel_unencrypted(where):
     with pytest.raises(ConfigError, match=r"^routing.models.custom.pools\[0\].api_key_file: .*; set tls.ca_file"):
@@ -78,6 +87,14 @@ def test_a_key_does_not_travel_unencrypted(where):
 def routing(*pools, **settings):
     """Give a configuration with one model."""
     return RoutingConfig(models={"m": RoutedModelConfig("m", pools=list(pools))}, **settings)
+
+
+SLICES = "models.m.pools[0].endpoint_slices"
+
+
+def service(**settings):
+    """Give a service of Kubernetes."""
+    return EndpointSlicesConfig(**{"service": "workers", "port": "grpc", **settings})
 
 
 def secured(*arguments, **settings):
@@ -103,6 +120,17 @@ def pool(*addresses, name="main", **settings):
         (routing(pool("a:1", weight=math.nan)), "models.m.pools[0].upstreams[0].weight:"),
         (routing(pool("a:1", weight=math.inf)), "models.m.pools[0].upstreams[0].weight:"),
         (routing(PoolConfig("main", dns="workers")), "models.m.pools[0].dns:"),
+        (routing(PoolConfig("main", dns="a:1", endpoint_slices=service())), "models.m.pools[0].endpoint_slices:"),
+        *[
+            (routing(PoolConfig("main", endpoint_slices=service(port=port))), "models.m.pools[0].endpoint_slices.port:")
+            for port in ("", "0", "65536", "1000000", "1" * 5000, "a b", "Grpc", "-", "٣")
+        ],
+        *[
+            (routing(PoolConfig("main", endpoint_slices=service(service=name))), f"{SLICES}.service:")
+            for name in ("", "a/b", "a.b", "a" * 64, "a?b")
+        ],
+        (routing(PoolConfig("main", endpoint_slices=service(namespace="../x"))), f"{SLICES}.namespace:"),
+        (routing(pool("a:1"), kubernetes=KubernetesConfig("https://a")), "kubernetes.api_server:"),
         (
             routing(secured("ca", "cert")),
             "models.m.pools[0].tls.key_file:",

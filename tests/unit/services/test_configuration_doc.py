@@ -14,6 +14,8 @@ from services.config import ModelConfig, SamplingDefaults, ServerConfig
 from services.guard.config import GuardConfig
 from services.identity.config import TlsConfig, UpstreamTlsConfig
 from services.routing.config import (
+    EndpointSlicesConfig,
+    KubernetesConfig,
     OutlierConfig,
     PoolConfig,
     RetryConfig,
@@ -35,11 +37,13 @@ SECTIONS = [
     ("telemetry.", TelemetryConfig, ()),
     ("models.NAME.", ModelConfig, ("sampling", "guards", "backend")),
     ("models.NAME.guards[N].", GuardConfig, ()),
-    ("routing.", RoutingConfig, ("models", "outlier", "retry")),
+    ("routing.", RoutingConfig, ("models", "kubernetes", "outlier", "retry")),
     ("routing.models.NAME.", RoutedModelConfig, ("pools",)),
     ("routing.models.NAME.pools[N].", PoolConfig, ("upstreams", "tls")),
+    ("routing.models.NAME.pools[N].endpoint_slices.", EndpointSlicesConfig, ()),
     ("routing.models.NAME.pools[N].tls.", UpstreamTlsConfig, ()),
     ("routing.models.NAME.pools[N].upstreams[N].", UpstreamConfig, ()),
+    ("routing.kubernetes.", KubernetesConfig, ()),
     ("routing.outlier.", OutlierConfig, ()),
     ("routing.retry.", RetryConfig, ()),
     ("models.NAME.sampling.", SamplingDefaults, ()),

@@ -1,0 +1,49 @@
+"""A limit ends what takes too long, and swallows no cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from services.routing.limit import within
+
+
+async def test_what_takes_too_long_ends():
+    with pytest.raises(asyncio.TimeoutError), within(0.01):
+        await asyncio.Event().wait()
+    await asyncio.sleep(0)  # nothing of it is left
+
+
+async def test_what_is_in_time_goes_on():
+    with within(0.01):
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.02)
+
+
+async def test_a_cancellation_that_comes_with_the_result_is_not_lost():
+    future = asyncio.get_running_loop().create_future()
+
+    async def forever():
+        with within(30):
+            await future
+        await asyncio.Event().wait()
+
+    task = asyncio.ensure_future(forever())
+    await asyncio.sleep(0)
+    future.set_result(None)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 10)
+
+
+async def test_a_cancellation_stays_one():
+    async def forever():
+        with within(30):
+            await asyncio.Event().wait()
+
+    task = asyncio.ensure_future(forever())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

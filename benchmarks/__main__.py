@@ -10,7 +10,7 @@ import runpy
 import signal
 import sys
 
-NAMES = ("engine", "serve", "wire", "tokenize", "tensorrt_llm")
+NAMES = ("engine", "serve", "wire", "overload", "tokenize", "tensorrt_llm")
 _OTHERS = ("report", "stress")
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import engine, serve, tensorrt_llm, tokenize, wire
+from benchmarks import engine, overload, serve, tensorrt_llm, tokenize, wire
 from benchmarks.contender import ROOT
 from benchmarks.peers import PYTHON
 from benchmarks.result import RESULTS, spread, table
@@ -27,6 +27,7 @@ _MEASUREMENTS: dict[str, tuple[Callable[[Mapping[str, Any]], str], str]] = {
     "engine-cuda": (engine.markdown, engine.__doc__ or ""),
     "serve": (serve.markdown, serve.__doc__ or ""),
     "wire": (wire.markdown, wire.__doc__ or ""),
+    "overload": (overload.markdown, overload.__doc__ or ""),
     "tokenize": (tokenize.markdown, tokenize.__doc__ or ""),
     "tensorrt_llm": (tensorrt_llm.markdown, tensorrt_llm.__doc__ or ""),
 }

@@ -21,6 +21,7 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 import backends
+from services.admission.limit import LimitsConfig, check_limits
 from services.errors import ConfigError
 from services.guard.config import GuardConfig, GuardKind, GuardSubject, check_sizes
 from services.identity.config import TlsConfig, check_server, is_loopback
@@ -68,6 +69,7 @@ class ModelConfig:
         sampling: defaults of requests.
         max_tokens: default of `GenerateRequest.max_tokens`.
         max_queue: outputs that may wait beyond those that compute.
+        max_wait_s: seconds that a request may wait; what would have to wait longer is refused at once.
         guards: other served models that judge what goes in and what comes out.
         backend: a backend's config, from conf/backend/.
     """
@@ -82,6 +84,7 @@ class ModelConfig:
     sampling: SamplingDefaults = field(default_factory=SamplingDefaults)
     max_tokens: int = 1024
     max_queue: int = 256
+    max_wait_s: float = 60.0
     guards: list[GuardConfig] = field(default_factory=list)
     backend: Any = MISSING
 
@@ -96,6 +99,9 @@ class ServerConfig:
             unencrypted, to this server and to workers.
         tls: certificates; without them connections are plain.
         api_keys: file of those who may call, with their keys' digests; see docs/security.md. Read again on changes.
+        limits: what each caller may ask, unless the file says otherwise of them.
+        shared_cache: let callers share what was computed of prompts; each can then tell by an answer's time whether
+            another has sent the same beginning.
         reflection: answer `grpc.reflection`.
         max_request_bytes: of one message from a client.
         max_response_bytes: of one message to a client.
@@ -125,6 +131,8 @@ class ServerConfig:
     insecure: bool = False
     tls: TlsConfig = field(default_factory=TlsConfig)
     api_keys: str | None = None
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
+    shared_cache: bool = False
     reflection: bool = True
     max_request_bytes: int = 20 * 2**20
     max_response_bytes: int = 64 * 2**20
@@ -225,6 +233,7 @@ def _check(config: PaddockConfig) -> None:
         most = _MOST_S if isinstance(value, float) else _MOST
         if isinstance(value, (int, float)) and not isinstance(value, bool) and not 0 < value <= most:
             raise ConfigError(f"server.{entry.name}: {value} is not above 0 and at most {most}; give one that is")
+    check_limits("server.limits", config.server.limits)
     _check_address(config.server)
     _check_telemetry(config.telemetry)
 
@@ -244,6 +253,10 @@ def _check_model(key: str, model: ModelConfig) -> None:
         raise ConfigError(f"{key}.max_tokens: {model.max_tokens} is too few; give at least 1")
     if model.max_queue < 0:
         raise ConfigError(f"{key}.max_queue: {model.max_queue} is negative; give 0 or more")
+    if not 0 < model.max_wait_s <= _MOST_S:
+        raise ConfigError(
+            f"{key}.max_wait_s: {model.max_wait_s:g} is not above 0 and at most {_MOST_S}; give one that is"
+        )
     for entry in fields(model.sampling):
         value = getattr(model.sampling, entry.name)
         if value is not None and value not in RANGES[entry.name]:

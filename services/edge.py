@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError
 from services.bound import check_bounds
 from services.errors import DrainingError, InvalidArgumentError, OverloadedError, RequestTooSlowError, Violation
 from services.identity.identity import Identity
+from services.identity.origin import set_origin
 from services.interceptor import Behavior, Handler, ServiceInterceptor
 from services.routing.error import Trailing, UpstreamError
 from services.status import DETAILS_KEY, to_status
@@ -86,6 +87,7 @@ class Edge(ServiceInterceptor):
     def _handle(self, method: str, behavior: Behavior, parse: Callable[[bytes], Any]) -> Behavior:
         async def answer(context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             caller = self._identity.caller(context)
+            set_origin(self._identity.origin(caller, context))
             if self._draining and method not in _DISCOVERY:
                 raise DrainingError
             parsed = _parsed(parse, await self._read(context))

@@ -11,7 +11,8 @@
     ├── DrainingError             the server is shutting down
     ├── OverloadedError           the server handles as many calls as it may
     ├── RequestTooSlowError       the request did not arrive in time
-    ├── QueueFullError            too many requests wait already
+    ├── QueueFullError            too many requests wait already, or too many to be done in time
+    ├── LimitExceededError        who calls asks more than they may
     ├── CredentialMissingError    nothing says who calls
     ├── CredentialInvalidError    what says who calls is nobody's
     ├── ModelNotPermittedError    who calls may not ask this model
@@ -128,11 +129,21 @@ class OverloadedError(ServiceError):
 
 
 class QueueFullError(ServiceError):
-    """`model` has as many requests waiting as it may."""
+    """`model` can't take a request on in time: too many wait."""
 
     def __init__(self, model: str, retry_after_s: float) -> None:
         super().__init__(f"model {model!r} has too many requests waiting")
         self.model = model
+        self.retry_after_s = retry_after_s
+
+
+class LimitExceededError(ServiceError):
+    """`caller` is past `limit`, by its name in the configuration."""
+
+    def __init__(self, caller: str, limit: str, retry_after_s: float) -> None:
+        super().__init__(f"caller {caller!r} is past the limit of {limit}")
+        self.caller = caller
+        self.limit = limit
         self.retry_after_s = retry_after_s
 
 

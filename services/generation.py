@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import math
 from array import array
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
@@ -68,6 +68,7 @@ class Plan:
         sampling: of output 0; output i has seed + i.
         stop_token_ids: the request's and, unless ignored, the model's.
         grammar: what answers are held to.
+        cache_salt: requests whose salts differ share no computed prefix.
         tools: names of the tools that answers may call.
         date: told to the model, as YYYY-MM-DD; None where it is told none.
         guard_modes: of the model's guards, in their order.
@@ -87,6 +88,7 @@ class Plan:
     logprobs: int | None
     prompt_logprobs: int | None
     grammar: Grammar | None = None
+    cache_salt: str = ""
     tools: frozenset[str] = frozenset()
     date: str | None = None
     guard_modes: tuple[GuardMode, ...] = ()
@@ -96,6 +98,12 @@ class Plan:
     def unfinished(self) -> int:
         """How many outputs there are to compute."""
         return self.n - sum(continuation.finished for continuation in self.continuations.values())
+
+    @property
+    def tokens(self) -> int:
+        """The most that there are to read and write."""
+        given = sum(len(continuation.token_ids) for continuation in self.continuations.values())
+        return len(self.prompt) + max(0, self.unfinished * self.max_tokens - given)
 
     def repeated_bytes(self, index: int, told: str) -> int:
         """How many bytes of text the client has of output `index` beside what its ids tell."""
@@ -122,6 +130,7 @@ class Plan:
             logprobs=self.logprobs,
             prompt_logprobs=self.prompt_logprobs if first else None,
             grammar=self.grammar,
+            cache_salt=self.cache_salt,
         )
 
 
@@ -130,7 +139,7 @@ class Generation:
 
     Attributes:
         delivered: text that the client already has, by the index of the resumed outputs.
-        closing: once the run has ended: done when its requests hold no slot any more.
+        closing: once the run has begun: done when its requests hold no slot any more.
     """
 
     def __init__(self, plan: Plan, backend: Backend, tokenizer: Tokenizer, pace: Pace | None = None) -> None:
@@ -163,11 +172,14 @@ class Generation:
         self._begun: set[int] = set()
         self.closing: asyncio.Future[list[BaseException | None]] | None = None
 
-    async def run(self, budget_s: float | None) -> AsyncGenerator[list[Event], None]:
+    async def run(
+        self, budget_s: float | None, computed: Callable[[], None] = lambda: None
+    ) -> AsyncGenerator[list[Event], None]:
         """Yield events in batches: all that came since the last one was taken.
 
         Args:
             budget_s: seconds until the outputs are ended with what they have; None for no limit.
+            computed: called when no request holds a slot any more, whether or not events are taken.
 
         Raises:
             DeadlineTooShortError: the budget ended before a first token.
@@ -177,6 +189,8 @@ class Generation:
         timer = None if budget_s is None else loop.call_later(max(budget_s, 0.0), self._end_time)
         self._last_hold = math.inf if timer is None else timer.when() - _END_S
         self._tasks = {index: loop.create_task(self._drive(index)) for index in sorted(self._open)}
+        self.closing = asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        self.closing.add_done_callback(lambda _: computed())
         try:
             while True:
                 if self._open:
@@ -199,9 +213,14 @@ class Generation:
                 timer.cancel()
             for task in self._tasks.values():
                 task.cancel()
-            self.closing = asyncio.gather(*self._tasks.values(), return_exceptions=True)
             if self._open and not self._out_of_time:  # else nothing may wait for the step that is in progress
-                await self.closing
+                await asyncio.shield(self.closing)
+
+    @property
+    def tokens(self) -> int:
+        """How many were read and written, so far."""
+        given = sum(len(continuation.token_ids) for continuation in self._plan.continuations.values())
+        return len(self._plan.prompt) + max(0, sum(text.read for text in self._texts.values()) - given)
 
     def block(self, index: int) -> None:
         """End an output with GUARD_BLOCKED, if it has not ended: its backend lets go at once."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import ExitStack, aclosing, asynccontextmanager, closing
-from dataclasses import dataclass
+from contextlib import aclosing, asynccontextmanager, closing
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any, TypeVar
 
@@ -23,8 +23,10 @@ from paddock.v1 import (
 )
 from services import request as requests
 from services import response as responses
+from services.admission.admission import Demand
+from services.admission.limit import Limiter
 from services.checks import Checks, check_ids, check_text
-from services.classification import classify
+from services.classification import classify, tokens
 from services.config import ServerConfig
 from services.conversation import encode_chat
 from services.edge import request_id
@@ -35,6 +37,7 @@ from services.guard.config import GuardKind
 from services.guard.generation import GuardedGeneration
 from services.guard.guard import Guard
 from services.guard.watch import watch
+from services.identity.origin import origin
 from services.model import Loaded, ServedModel, ServedModels
 from services.pacing import Pace
 from services.reader import Reader
@@ -72,13 +75,14 @@ class _Answer:
 class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
     """Serves models. Domain errors pass through; `services.edge` makes statuses of them."""
 
-    def __init__(self, models: ServedModels, router: Router, config: ServerConfig) -> None:
-        """Take the models of this process, and those of others, which may be their guards."""
+    def __init__(self, models: ServedModels, router: Router, limiter: Limiter, config: ServerConfig) -> None:
+        """Take the models of this process, those of others, which may be their guards, and what limits callers."""
         self._models = models
         self._router = router
+        self._limiter = limiter
         self._config = config
         self._pace = Pace(config.max_writes_per_s)
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closing: set[asyncio.Future[Any]] = set()
 
     async def Generate(  # noqa: N802 - the RPC's name
         self, request: generate_pb2.GenerateRequest, context: Context
@@ -127,8 +131,13 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         self, request: classify_pb2.ClassifyRequest, context: Context
     ) -> classify_pb2.ClassifyResponse:
         """Score texts and conversations."""
-        call_record().concerns(self._models.find(request.model).name, request)
-        return await classify(request, self._models, self._budget_s(context))
+        model = self._models.find(request.model)
+        call_record().concerns(model.name, request)
+        typical_s = model.loaded.admission.service_time.mean_s if model.loaded else 0.0
+        with self._limiter.holding(origin().caller, tokens(request), typical_s) as hold:
+            response = await classify(request, self._models, origin(), self._budget_s(context))
+            hold.used = response.usage.total_tokens
+            return response
 
     async def ListModels(  # noqa: N802
         self, request: model_pb2.ListModelsRequest, context: Context
@@ -151,16 +160,16 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
     ) -> AsyncIterator[_Answer]:
         """Check a request, hold room for its outputs, and run them; name the model in what its backend raises."""
         model = self._models.find(request.model)
-        record = call_record()
-        record.concerns(model.name, request)
+        call_record().concerns(model.name, request)
         loaded, backend = model.ready()
         plan = await _off_loop(request, requests.plan, request, model, loaded)
+        plan = replace(plan, cache_salt=origin().cache_salt)
         generation = await _off_loop(request, self._generation, request, plan, model, loaded, backend, pace)
-        room = ExitStack()
-        room.enter_context(loaded.admission.admit(plan.unfinished))
-        record.admitted()
         try:
-            async with aclosing(generation.run(self._budget_s(context))) as batches:
+            async with (
+                self._admitted(plan, generation, loaded, context) as computed,
+                aclosing(generation.run(self._budget_s(context), computed)) as batches,
+            ):
                 started = responses.started(plan, request_id(), model.name)
                 writer = responses.Writer(plan, loaded.token_bytes, generation.delivered)
                 yield _Answer(plan, started, batches, writer)
@@ -173,8 +182,27 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         except InvalidRequestError as error:
             violation = Violation(requests.field_of(request, error.field), error.message)
             raise InvalidArgumentError([violation]) from error
-        finally:
-            self._give_back(room, generation)
+
+    @asynccontextmanager
+    async def _admitted(
+        self, plan: Plan, generation: Generation | GuardedGeneration, loaded: Loaded, context: Context
+    ) -> AsyncIterator[Callable[[], None]]:
+        """Wait for a plan's turn. Yields what gives its place back, which is called at the end at the latest."""
+        admission, asked = loaded.admission, origin()
+        with self._limiter.holding(asked.caller, plan.tokens, admission.service_time.mean_s) as hold:
+            demand = Demand(asked, plan.unfinished, plan.tokens, self._budget_s(context))
+            grant = await admission.enter(demand)
+            call_record().admitted()
+            try:
+                yield lambda: grant.release(generation.tokens)
+            finally:
+                hold.used = generation.tokens
+                if generation.closing is None:
+                    grant.release(0)
+                else:  # once the backend has let go, which the answer need not wait for
+                    self._closing.add(generation.closing)
+                    generation.closing.add_done_callback(self._closing.discard)
+                    generation.closing.add_done_callback(lambda _: grant.release(generation.tokens))
 
     def _generation(
         self,
@@ -198,22 +226,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
             return routed_guard(route, self._router.config.retry)
         model = self._models.find(name)
         reads_chats = model.config.guard is GuardKind.llama_guard
-        return Guard(model.name, reads_chats, lambda request: classify(request, self._models))
-
-    def _give_back(self, room: ExitStack, generation: Generation | GuardedGeneration) -> None:
-        """Give the room back once the backend has let go, which the answer need not wait for."""
-        closing = generation.closing
-        if closing is None or closing.done():
-            room.close()
-            return
-
-        async def close() -> None:
-            with room:
-                await asyncio.wait([closing])
-
-        task = asyncio.get_running_loop().create_task(close())
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        return Guard(model.name, reads_chats, lambda request: classify(request, self._models, origin().urgent))
 
     def _budget_s(self, context: Context) -> float | None:
         remaining: float | None = context.time_remaining()

@@ -19,6 +19,7 @@ from paddock.v1 import chat_pb2, generate_pb2, guard_pb2
 from paddock.v1.classify_pb2 import Classification, ClassifyRequest, ClassifyResponse
 from services.checks import Checks
 from services.errors import PromptTooLongError
+from services.identity.origin import origin
 from services.subject import Subject, read_subjects
 
 _AT_ONCE = 16
@@ -172,6 +173,7 @@ class LlamaGuard:
             sampling=Sampling(seed=0, temperature=0.0),
             stop_token_ids=self._stops,
             logprobs=self._logprobs,
+            cache_salt=origin().cache_salt,
         )
         async with aclosing(backend.generate(request)) as deltas:
             async for delta in deltas:

@@ -20,7 +20,7 @@ from llama.chat.check import check_template
 from llama.tokenizer import Tokenizer, TokenizerError
 from services import classifier as classifiers
 from services import sampling
-from services.admission import Admission
+from services.admission.admission import Admission
 from services.checkpoint import in_daemon_thread, read_json, resolve
 from services.classifier import Classifier
 from services.config import ChatLayout, ModelConfig
@@ -157,7 +157,9 @@ class ServedModel:
                 stop_token_ids,
                 self._sampling_defaults(folder, capabilities),
                 capabilities,
-                Admission(self.name, capabilities.max_concurrency, self.config.max_queue),
+                Admission(
+                    self.name, lambda: capabilities.max_concurrency, self.config.max_queue, self.config.max_wait_s
+                ),
                 TokenBytes(tokenizer),
                 SpanBytes(tokenizer),
                 classifiers.make(self.config.guard, folder, tokenizer, capabilities, stop_token_ids, self._key),

@@ -235,7 +235,7 @@ def model(served: ServedModel) -> model_pb2.Model:
     if served.backend is not None:
         health = served.backend.health()
         message.load.running = health.running
-        message.load.waiting = health.waiting
+        message.load.waiting = health.waiting + loaded.admission.waiting
         if health.cache_usage is not None:
             message.load.cache_usage = health.cache_usage
     message.defaults.CopyFrom(_defaults(served, loaded))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import Any
 
 import grpc
@@ -12,6 +13,7 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from paddock.v1 import inference_pb2, inference_pb2_grpc
+from services.admission.limit import Limiter
 from services.config import PaddockConfig, ServerConfig
 from services.edge import Edge
 from services.errors import ConfigError
@@ -47,6 +49,7 @@ class Server:
         address: where it listens, once started.
         models: what it serves.
         router: the models that it leaves to other processes.
+        limiter: of its callers.
         telemetry: what is told of it, once started; None where nobody listens.
     """
 
@@ -60,6 +63,7 @@ class Server:
         shown = server_files(config.server.tls)
         self._credentials = None if shown is None else server_credentials(shown, config.server.tls)
         self.models = ServedModels([ServedModel(key, model) for key, model in config.models.items()])
+        self.limiter = Limiter(config.server.limits, time.monotonic)
         self.router = Router(config.routing, config.server.max_request_bytes, config.server.max_response_bytes)
         self._expiries = Expiries([*([] if shown is None else [shown]), *self.router.files])
         self.telemetry: Telemetry | None = None
@@ -83,12 +87,14 @@ class Server:
         self.router.start()
         interceptors: list[grpc.aio.ServerInterceptor] = [self._edge]
         if telemetry_wanted(self._telemetry_config):
-            self.telemetry = Telemetry(self._telemetry_config, self.models, self.router, self._expiries)
+            self.telemetry = Telemetry(
+                self._telemetry_config, self.models, self.router, self._expiries, self.limiter
+            )
             interceptors.insert(0, Recorder(self.telemetry.call))
         if self.router.routes:
-            interceptors.append(Gateway(self.router, self.models, self._config.stall_s))
+            interceptors.append(Gateway(self.router, self.models, self.limiter, self._config))
         server = grpc.aio.server(interceptors=interceptors, options=_options(self._config))
-        servicer = InferenceServicer(self.models, self.router, self._config)
+        servicer = InferenceServicer(self.models, self.router, self.limiter, self._config)
         inference_pb2_grpc.add_InferenceServiceServicer_to_server(servicer, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         if self._config.reflection:

@@ -25,6 +25,7 @@ from services.errors import (
     FeatureUnsupportedError,
     GuardUnavailableError,
     InvalidArgumentError,
+    LimitExceededError,
     ModelNotFoundError,
     ModelNotPermittedError,
     ModelUnavailableError,
@@ -124,6 +125,14 @@ TABLE: tuple[Row, ...] = (
         QueueFullError,
         Code.RESOURCE_EXHAUSTED,
         lambda e: [_info(Reason.ERROR_REASON_QUEUE_FULL, {"model": e.model}), _retry(e.retry_after_s)],
+    ),
+    (
+        LimitExceededError,
+        Code.RESOURCE_EXHAUSTED,
+        lambda e: [
+            _info(Reason.ERROR_REASON_LIMIT_EXCEEDED, {"caller": e.caller, "limit": e.limit}),
+            _retry(e.retry_after_s),
+        ],
     ),
     (CredentialMissingError, Code.UNAUTHENTICATED, lambda e: [_info(Reason.ERROR_REASON_CREDENTIAL_MISSING)]),
     (CredentialInvalidError, Code.UNAUTHENTICATED, lambda e: [_info(Reason.ERROR_REASON_CREDENTIAL_INVALID)]),

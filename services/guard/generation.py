@@ -64,11 +64,14 @@ class GuardedGeneration:
         self._dismissed: set[asyncio.Task[None]] = set()
         self.closing: asyncio.Future[None] | None = None
 
-    async def run(self, budget_s: float | None) -> AsyncGenerator[list[Event], None]:
+    async def run(
+        self, budget_s: float | None, computed: Callable[[], None] = lambda: None
+    ) -> AsyncGenerator[list[Event], None]:
         """Yield events in batches: all that guards have let pass since the last one was taken.
 
         Args:
             budget_s: seconds until the outputs are ended with what has passed; None for no limit.
+            computed: called when no request holds a slot any more, whether or not events are taken.
 
         Raises:
             DeadlineTooShortError: the budget ended before anything passed.
@@ -77,7 +80,7 @@ class GuardedGeneration:
         """
         loop = asyncio.get_running_loop()
         timer = None if budget_s is None else loop.call_later(max(budget_s, 0.0), self._end_time)
-        self._spawn(self._take_from_generation, budget_s)
+        self._spawn(self._take_from_generation, budget_s, computed)
         for attachment, inputs in self._watch.input:
             self._asking[self._spawn(self._judge_input, attachment, inputs)] = None
         try:
@@ -108,6 +111,11 @@ class GuardedGeneration:
             self.closing = loop.create_task(self._close(tasks))
             if not self._is_complete and not self._out_of_time:  # else nothing waits for the step in progress
                 await asyncio.shield(self.closing)
+
+    @property
+    def tokens(self) -> int:
+        """How many were read and written, so far; without those of guards."""
+        return self._generation.tokens
 
     @property
     def delivered(self) -> Mapping[int, str]:
@@ -149,8 +157,8 @@ class GuardedGeneration:
         finally:
             self._turn.call()
 
-    async def _take_from_generation(self, budget_s: float | None) -> None:
-        async with aclosing(self._generation.run(budget_s)) as batches:
+    async def _take_from_generation(self, budget_s: float | None, computed: Callable[[], None]) -> None:
+        async with aclosing(self._generation.run(budget_s, computed)) as batches:
             async for batch in batches:
                 for event in batch:
                     self._push(event)

@@ -6,13 +6,16 @@ import hmac
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
+from services.admission.fair import Priority
+from services.admission.limit import LimitsConfig, check_limits
 from services.errors import ConfigError
 from services.identity.key import digest
 
-_FIELDS = ("name", "sha256", "san", "models")
+_FIELDS = ("name", "sha256", "san", "models", "weight", "priority", "tenant", "limits")
+_MOST_WEIGHT = 1e6
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}"
 
 
@@ -23,10 +26,18 @@ class Caller:
     Attributes:
         name: for people; several entries of the file may share it, as an old key and a new one do.
         models: names or aliases of those that may be asked; None for all.
+        weight: their share of a model that many want, relative to the others'.
+        priority: of their calls, and the highest that one may ask for.
+        tenant: callers of one share what was computed of prompts; None for nobody else.
+        limits: what they may ask; for what is left out, and for None, the server's.
     """
 
     name: str
     models: frozenset[str] | None = None
+    weight: float = 1.0
+    priority: Priority = Priority.normal
+    tenant: str | None = None
+    limits: LimitsConfig | None = None
 
     def may_ask(self, names: Iterable[str]) -> bool:
         """Tell whether the model that goes by these names may be asked."""
@@ -76,11 +87,33 @@ def read_callers(key: str, path: str, contents: bytes) -> Callers:
             known, shown = (by_digest, entry["sha256"]) if "sha256" in entry else (by_san, entry["san"])
             if shown in known:
                 raise ConfigError(f"{where}: is {known[shown].name}'s already; leave one of the two out")
-            models = entry.get("models")
-            known[shown] = Caller(entry["name"], None if models is None else frozenset(models))
+            known[shown] = _caller(where, entry)
     if not by_digest and not by_san:
         raise ConfigError(f"{key}: {path} lists nobody; add a line that paddock key makes")
     return Callers(by_digest, by_san)
+
+
+def _caller(where: str, entry: Mapping[str, Any]) -> Caller:
+    models, weight, tenant = entry.get("models"), entry.get("weight", 1.0), entry.get("tenant")
+    priority, limits = entry.get("priority", Priority.normal.name), entry.get("limits", {})
+    known = [field.name for field in fields(LimitsConfig)]
+    if not _is_number(weight) or not 0 < weight <= _MOST_WEIGHT:
+        raise ConfigError(f"{where}: its weight is not above 0 and at most {_MOST_WEIGHT:g}; give a number that is")
+    if priority not in Priority.__members__:
+        raise ConfigError(f"{where}: its priority is none of {', '.join(Priority.__members__)}; use one of them")
+    if tenant is not None and not (isinstance(tenant, str) and re.fullmatch(_NAME, tenant)):
+        raise ConfigError(f"{where}: its tenant is no name; use letters, digits and . _ @ -")
+    if not isinstance(limits, dict) or not limits.keys() <= set(known):
+        raise ConfigError(f"{where}: its limits have other fields than {', '.join(known)}; leave them out")
+    if not all(isinstance(value, int) and _is_number(value) for value in limits.values()):
+        raise ConfigError(f'{where}: its limits are no whole numbers; write 60, not "60"')
+    check_limits(f"{where}: its limits", given := LimitsConfig(**limits))
+    allowed = None if models is None else frozenset(models)
+    return Caller(entry["name"], allowed, float(weight), Priority[priority], tenant, given if limits else None)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _entry(where: str, raw: bytes) -> Mapping[str, Any]:

@@ -49,6 +49,7 @@ class Listening(Protocol):
     insecure: bool
     tls: TlsConfig
     api_keys: str | None
+    shared_cache: bool
 
 
 def check_server(server: Listening) -> None:

@@ -20,6 +20,7 @@ from services.errors import (
 from services.identity.caller import ANYONE, Caller, Callers, read_callers
 from services.identity.config import Listening
 from services.identity.file import Reloaded
+from services.identity.origin import Origin, read_origin
 
 _SAN = "x509_subject_alternative_name"
 _KEY = "server.api_keys"
@@ -39,6 +40,7 @@ class Identity:
             ConfigError: the file of keys can't be used.
         """
         self._models = models
+        self._shares_cache = config.shared_cache
         self._certificates = config.tls.client_ca_file is not None
         self._callers: Reloaded[Callers] | None = None
         self.files: Sequence[Reloaded[Any]] = ()
@@ -62,6 +64,14 @@ class Identity:
         if not sans:
             raise CredentialMissingError
         return _known(callers.of_certificate(sans)) if callers is not None else Caller(sans[0])
+
+    def origin(self, caller: Caller, context: grpc.aio.ServicerContext[Any, Any]) -> Origin:
+        """Say where a call of theirs comes from.
+
+        Raises:
+            InvalidArgumentError: its metadata say what they can't.
+        """
+        return read_origin(caller, context.invocation_metadata() or (), self._shares_cache)
 
     def permit(self, caller: Caller, request: Message) -> None:
         """Let a request pass if its model may be asked. One that names none is given the only one there is for them.

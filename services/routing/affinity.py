@@ -13,9 +13,12 @@ _IDS = 1024
 _MESSAGES = 64
 
 
-def affinity_key(request: generate_pb2.GenerateRequest) -> bytes:
-    """Give what turns of a conversation have in common: all up to the user's first message, or a prompt's beginning."""
-    digest = hashlib.blake2b(digest_size=16)
+def affinity_key(request: generate_pb2.GenerateRequest, cache_salt: str = "") -> bytes:
+    """Give what turns of a conversation have in common: all up to the user's first message, or a prompt's beginning.
+
+    Requests whose salts differ share nothing, so they needn't meet.
+    """
+    digest = hashlib.blake2b(cache_salt.encode(), digest_size=16)
     kind = request.WhichOneof("input")
     if kind == "chat":
         for message in request.chat.messages[:_MESSAGES]:

@@ -100,10 +100,14 @@ class Attempts:
         """Tell whether a call that nothing has come of may be made again, and count it if so.
 
         It is made elsewhere; where there is nobody else, once more over a new connection if the one that it had broke.
+        One for which a worker has no room stays within its pool: the next is for when there is no worker.
         """
-        if not error.lost or not self.left:
+        if not (error.lost or error.full) or not self.left:
             return False
-        if self._route.choose(self.tried) is None:
+        choice = self._route.choose(self.tried)
+        if error.full and (choice is None or choice.pool.name != self._pool):
+            return False
+        if choice is None:
             if self._reconnected or error.status is not None or self._route.choose() is None:
                 return False
             self._reconnected = True

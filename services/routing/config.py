@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 from omegaconf import MISSING
 
@@ -73,12 +74,16 @@ class RoutedModelConfig:
         name: what requests call it, and what the workers do.
         aliases: other names, known here.
         guard: what kind of guard it is, if it is to guard a model of this server.
+        max_queue: outputs that may wait here until its workers have room for them.
+        max_wait_s: seconds that a request may wait here; what would have to wait longer is refused at once.
         pools: in order: one answers when none before it has a worker that can.
     """
 
     name: str = MISSING
     aliases: list[str] = field(default_factory=list)
     guard: GuardKind = GuardKind.none
+    max_queue: int = 256
+    max_wait_s: float = 60.0
     pools: list[PoolConfig] = field(default_factory=list)
 
 
@@ -168,6 +173,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "budget_min_per_s": (0, 1e6),
     "resume_wait_s": (0, _LONGEST_S),
     "kept_bytes": (0, 2**30),
+    "max_queue": (0, 2**31 - 1),
+    "max_wait_s": (0.001, _LONGEST_S),
 }
 
 
@@ -182,7 +189,9 @@ def check(config: RoutingConfig) -> None:
         raise ConfigError(f"routing.kubernetes.api_server: {server!r} is no host:port; give one such as 10.0.0.1:443")
     for key, model in config.models.items():
         _check_pools(f"routing.models.{key}.pools", model)
-    for where, group in (("routing", config), ("routing.outlier", config.outlier), ("routing.retry", config.retry)):
+    groups: dict[str, Any] = {"routing": config, "routing.outlier": config.outlier, "routing.retry": config.retry}
+    groups |= {f"routing.models.{key}": model for key, model in config.models.items()}
+    for where, group in groups.items():
         for name in (entry.name for entry in fields(group) if entry.name in _RANGES):
             value, (least, most) = getattr(group, name), _RANGES[name]
             if not least <= value <= most:

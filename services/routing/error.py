@@ -53,6 +53,11 @@ class UpstreamError(ServiceError):
         return self.code in (Code.UNAUTHENTICATED, Code.PERMISSION_DENIED)
 
     @property
+    def full(self) -> bool:
+        """Whether the worker has too much to do: another one may have less."""
+        return self.code is Code.RESOURCE_EXHAUSTED and self.status is not None
+
+    @property
     def lost(self) -> bool:
         """Whether the worker, or the way to it, is gone: another one may do what was asked."""
         gone = self.code is Code.UNAVAILABLE or (self.status is None and self.code in _TRANSPORT)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -11,15 +13,19 @@ import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError, Message
 
-from paddock.v1 import generate_pb2, model_pb2, tokenize_pb2
+from paddock.v1 import classify_pb2, generate_pb2, model_pb2, tokenize_pb2
+from services.admission.admission import Demand, Grant
+from services.admission.limit import Hold, Limiter
+from services.config import ServerConfig
 from services.directory import Directory
 from services.edge import REQUEST_ID_KEY, RawRequest, request_id
 from services.errors import InvalidArgumentError, ServiceError, Violation
+from services.identity.origin import origin
 from services.interceptor import Behavior, Handler, ServiceInterceptor
 from services.model import ServedModel
 from services.reader import Reader
 from services.routing.affinity import affinity_key
-from services.routing.relay import Call, StreamRelay, ask
+from services.routing.relay import Call, StreamRelay, ask, off_loop
 from services.routing.route import Route
 from services.routing.router import Router
 from services.telemetry.record import call_record
@@ -42,11 +48,12 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class Gateway(ServiceInterceptor):
     """Stands between the edge and the servicer of the models that this process computes."""
 
-    def __init__(self, router: Router, models: Directory[ServedModel], stall_s: float) -> None:
-        """Take what is routed, what is computed here, and the seconds that a reader may leave a message unread."""
+    def __init__(self, router: Router, models: Directory[ServedModel], limiter: Limiter, config: ServerConfig) -> None:
+        """Take what is routed, what is computed here, and what limits callers."""
         self._router = router
         self._directory: Directory[ServedModel | Route] = Directory([*router.routes, *models.all])
-        self._stall_s = stall_s
+        self._limiter = limiter
+        self._stall_s = config.stall_s
 
     def wrap(self, method: str, handler: Handler) -> Handler:
         """Keep the bytes of requests beside what they read, and send answers that are bytes as they are."""
@@ -71,28 +78,56 @@ class Gateway(ServiceInterceptor):
                 return model_pb2.GetModelResponse(model=described)
             if method == "GenerateStream":
                 return await self._stream(model, request, context)
-            self._check_inner_model(request.message, model)
-            body = request.body + _suffix(request.message, model)
-            reply = await ask(model, method, body, _call(context, request), self._router.config.retry)
-            context.set_trailing_metadata(reply.trailing)
-            return reply.body
+            if method in _USAGE:
+                return await self._compute(model, method, request, context)
+            return await self._ask(model, method, request, context)
 
         return handle
+
+    async def _ask(self, route: Route, method: str, request: RawRequest, context: Context) -> bytes:
+        self._check_inner_model(request.message, route)
+        body = request.body + _suffix(request.message, route)
+        reply = await ask(route, method, body, _call(context, request), self._router.config.retry)
+        context.set_trailing_metadata(reply.trailing)
+        return reply.body
 
     def _check_inner_model(self, message: Any, route: Route) -> None:
         inner = message.generate.model if isinstance(message, tokenize_pb2.TokenizeRequest) else ""
         if inner and self._directory.find(inner) is not route:
             raise InvalidArgumentError([Violation("generate.model", "is not the outer model")])
 
+    async def _compute(self, route: Route, method: str, request: RawRequest, context: Context) -> bytes:
+        async with self._admitted(route, request, context) as place:
+            body = await self._ask(route, method, request, context)
+            place.used = await off_loop(body, _USAGE[method], body)
+            return body
+
     async def _stream(self, route: Route, request: RawRequest, context: Context) -> None:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("handlers run in tasks")
-        body = request.body + _suffix(request.message, route)
-        call = _call(context, request)
-        relay = StreamRelay(route, request.message, body, call, self._router.config.retry)
-        await relay.run(Reader(context, self._stall_s, task).write)
-        context.set_trailing_metadata(relay.trailing)
+        async with self._admitted(route, request, context) as place:
+            body = request.body + _suffix(request.message, route)
+            relay = StreamRelay(route, request.message, body, _call(context, request), self._router.config.retry)
+
+            def computed() -> None:
+                place.used = relay.used
+                place.leave()
+
+            await relay.run(Reader(context, self._stall_s, task).write, computed)
+            context.set_trailing_metadata(relay.trailing)
+
+    @asynccontextmanager
+    async def _admitted(self, route: Route, request: RawRequest, context: Context) -> AsyncIterator[_Place]:
+        """Hold what a request takes of its caller's limits, and wait for its turn."""
+        asked, tokens, admission = origin(), _tokens(request), route.admission
+        with self._limiter.holding(asked.caller, tokens, admission.service_time.mean_s) as hold:
+            demand = Demand(asked, _outputs(request.message), tokens, context.time_remaining())
+            place = _Place(await admission.enter(demand), hold, _given(request.message))
+            try:
+                yield place
+            finally:
+                place.leave()
 
     async def _list_models(
         self, listed: model_pb2.ListModelsResponse, context: Context
@@ -118,17 +153,41 @@ class Gateway(ServiceInterceptor):
             model = model_pb2.Model(state=model_pb2.MODEL_STATE_LOADING)
         model.name = route.name
         model.aliases[:] = route.aliases
+        if route.slots is not None:  # a gateway before this one is to give it as much as all workers can do
+            model.limits.max_concurrency, model.limits.max_queue = route.slots, route.admission.max_queue
         return model
+
+
+class _Place:
+    """What a request has been given.
+
+    Attributes:
+        used: tokens that its answer says were used in all; None where it doesn't.
+    """
+
+    def __init__(self, grant: Grant, hold: Hold, given: int) -> None:
+        """Take the tokens that the client had before, which are not used again."""
+        self._grant = grant
+        self._hold = hold
+        self._given = given
+        self.used: int | None = None
+
+    def leave(self) -> None:
+        """Let somebody else have the place, once the workers have nothing to do with the request any more."""
+        used = None if self.used is None else max(1, self.used - self._given)
+        self._hold.used = used
+        self._grant.release(used)
 
 
 def _call(context: Context, request: RawRequest | None = None) -> Call:
     given = context.invocation_metadata() or ()
     forwarded = [(str(key), value) for key, value in given if key in _FORWARDED]
-    metadata = [(REQUEST_ID_KEY, request_id()), *(call_record().trace or forwarded)]
+    asked = origin()
+    metadata = [(REQUEST_ID_KEY, request_id()), *asked.metadata, *(call_record().trace or forwarded)]
     if request is None:
         return Call(metadata, context.time_remaining)
     generates = isinstance(request.message, generate_pb2.GenerateRequest)
-    key = affinity_key(request.message) if generates else None
+    key = affinity_key(request.message, asked.cache_salt) if generates else None
     return Call(metadata, context.time_remaining, _tokens(request), key)
 
 
@@ -153,6 +212,33 @@ def _suffix(message: Any, route: Route) -> bytes:
     else:
         more = type(message)(model=route.name)
     return more.SerializeToString()
+
+
+def _outputs(message: Any) -> int:
+    """Give how many places a request takes at a worker."""
+    if not isinstance(message, generate_pb2.GenerateRequest):
+        return 1
+    finished = sum(given.HasField("finished") for given in message.continuations)
+    return max(1, min(message.n, _MOST_OUTPUTS) - finished)
+
+
+def _given(message: Any) -> int:
+    """Give the tokens of a request's answers that the client has already."""
+    if not isinstance(message, generate_pb2.GenerateRequest):
+        return 0
+    return sum(len(given.token_ids) for given in message.continuations)
+
+
+def _generated(body: bytes) -> int:
+    return generate_pb2.GenerateResponse.FromString(body).usage.total_tokens
+
+
+def _classified(body: bytes) -> int:
+    return classify_pb2.ClassifyResponse.FromString(body).usage.total_tokens
+
+
+_USAGE = {"Generate": _generated, "Classify": _classified}
+"""How the tokens that an answer in one message took are read, of methods that take some."""
 
 
 def _tokens(request: RawRequest) -> int:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from functools import partial
 
 from paddock.v1 import classify_pb2
+from services.admission.admission import Demand
 from services.edge import REQUEST_ID_KEY, request_id
 from services.errors import InvalidArgumentError, Violation
 from services.guard.config import GuardKind
 from services.guard.guard import Guard
+from services.identity.origin import origin
 from services.routing.config import RetryConfig
 from services.routing.error import Code, UpstreamError
 from services.routing.relay import Call, ask
@@ -33,11 +35,15 @@ async def _classify(
         UpstreamError, ModelUnavailableError: it can't be asked.
     """
     body = request.SerializeToString()
-    call = Call(
-        [(REQUEST_ID_KEY, request_id()), *(call_record().trace or ())], lambda: None, len(body) // _BYTES_PER_TOKEN + 1
-    )
+    asked = origin()
+    metadata = [(REQUEST_ID_KEY, request_id()), *asked.metadata, *(call_record().trace or ())]
+    call = Call(metadata, lambda: None, len(body) // _BYTES_PER_TOKEN + 1)
     try:
-        reply = await ask(route, "Classify", body, call, config)
+        grant = await route.admission.enter(Demand(asked.urgent, 1, call.tokens))
+        try:
+            reply = await ask(route, "Classify", body, call, config)
+        finally:
+            grant.release()
     except UpstreamError as error:
         if error.code is Code.INVALID_ARGUMENT:
             raise InvalidArgumentError([Violation("inputs", error.message)]) from None

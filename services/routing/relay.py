@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc.aio
 
@@ -18,6 +18,8 @@ from services.routing.route import Route
 from services.routing.transcript import Transcript, check_beginning
 from services.routing.upstream import Upstream
 from services.telemetry.record import CallRecord, call_record
+
+T = TypeVar("T")
 
 _SERVICE = "/paddock.v1.InferenceService/"
 _STREAM = f"{_SERVICE}GenerateStream"
@@ -82,7 +84,7 @@ async def _ask(upstream: Upstream, method: str, body: bytes, call: Call, attempt
     try:
         answer = await made
         if (record := call_record()).listens:
-            await _off_loop(answer, record.replied, method, answer)
+            await off_loop(answer, record.replied, method, answer)
         return Reply(answer, (*trailing(await made.trailing_metadata()), *attempts.metadata))
     finally:
         made.cancel()
@@ -93,6 +95,7 @@ class StreamRelay:
 
     Attributes:
         trailing: the metadata that came with its end.
+        used: tokens that it read and wrote in all, where it came to its end.
     """
 
     def __init__(
@@ -113,18 +116,21 @@ class StreamRelay:
         self._give_up_at: float | None = None
         """Since the stream was lost and nothing new has come."""
         self.trailing: Trailing = ()
+        self.used: int | None = None
 
-    async def run(self, write: Callable[[bytes], Awaitable[None]]) -> None:
+    async def run(self, write: Callable[[bytes], Awaitable[None]], computed: Callable[[], None]) -> None:
         """Relay all of it. Cancelling cancels the upstream's call.
 
         Args:
             write: takes what has come since its last call, as one message.
+            computed: called when no upstream has anything to do with it any more.
 
         Raises:
             UpstreamError: an upstream's own word.
             ModelUnavailableError: there is no upstream, or none that stays.
         """
         reading = asyncio.get_running_loop().create_task(self._read())
+        reading.add_done_callback(lambda _: computed())
         try:
             while message := await self._outbox.take():
                 await write(message)
@@ -136,8 +142,9 @@ class StreamRelay:
     async def _read(self) -> None:
         try:
             await self._read_from_upstreams()
+            await off_loop(self._last, self._read_usage, self._last)
             if self._record.listens:
-                await _off_loop(self._last, self._record.relayed, self._last)
+                await off_loop(self._last, self._record.relayed, self._last)
         finally:
             self._outbox.close()
 
@@ -189,6 +196,11 @@ class StreamRelay:
         finally:
             made.cancel()
 
+    def _read_usage(self, message: bytes) -> None:
+        events = generate_pb2.GenerateStreamResponse.FromString(message).events
+        if events and events[-1].HasField("completed"):
+            self.used = events[-1].completed.usage.total_tokens
+
     def _after(self, error: UpstreamError, loss: UpstreamError | None) -> UpstreamError:
         """Say what was lost, where the call may go elsewhere."""
         if not self._transcript.begun:
@@ -228,12 +240,11 @@ class StreamRelay:
             self._transcript.read()
 
 
-async def _off_loop(body: bytes, function: Callable[..., None], *arguments: Any) -> None:
+async def off_loop(body: bytes, function: Callable[..., T], *arguments: Any) -> T:
     """Call a function that reads a message: in a thread when that may take long."""
     if len(body) > _INLINE_BYTES:
-        await asyncio.to_thread(function, *arguments)
-    else:
-        function(*arguments)
+        return await asyncio.to_thread(function, *arguments)
+    return function(*arguments)
 
 
 def _now() -> float:

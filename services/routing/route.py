@@ -7,6 +7,7 @@ import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from services.admission.admission import Admission
 from services.guard.config import GuardKind
 from services.routing.budget import RetryBudget
 from services.routing.pool import Pool
@@ -32,16 +33,27 @@ class Route:
         guard: what kind of guard it is.
         pools: in order.
         budget: of its retries.
+        admission: lets in what its upstreams can compute at once.
         retries: calls that were made again before anything had come of them, so far.
         resumes: streams that went on with another upstream, so far.
     """
 
-    def __init__(self, name: str, aliases: Sequence[str], guard: GuardKind, budget: RetryBudget) -> None:
+    def __init__(
+        self,
+        name: str,
+        aliases: Sequence[str],
+        guard: GuardKind,
+        budget: RetryBudget,
+        max_queue: int = 256,
+        max_wait_s: float = 60.0,
+    ) -> None:
+        """Take how many outputs may wait here, and how long, for places at the upstreams."""
         self.name = name
         self.aliases = tuple(aliases)
         self.guard = guard
         self.pools: Sequence[Pool] = ()
         self.budget = budget
+        self.admission = Admission(name, lambda: self.slots, max_queue, max_wait_s)
         self.retries = 0
         self.resumes = 0
         self._answering = 0
@@ -63,6 +75,15 @@ class Route:
         """Whether any upstream serves it."""
         return any(upstream.open for upstream in self.upstreams)
 
+    @property
+    def slots(self) -> int | None:
+        """Outputs that its upstreams compute at once: those of the pool that answers. None where that isn't known."""
+        for pool in self.pools:
+            if available := [upstream.slots for upstream in pool.upstreams if upstream.available]:
+                known = [slots for slots in available if slots is not None]
+                return sum(known) if len(known) == len(available) else None
+        return None
+
     def choose(self, tried: Collection[Upstream] = (), tokens: int = 1, key: bytes | None = None) -> Choice | None:
         """Choose from the first pool that has an available upstream which was not tried.
 
@@ -77,9 +98,10 @@ class Route:
         return None
 
     def changed(self) -> None:
-        """Wake who waits: an upstream serves, or no longer does."""
+        """Wake who waits: an upstream serves, or no longer does, or its slots are known."""
         self._changed.set()
         self._changed = asyncio.Event()
+        self.admission.look()
 
     async def news(self, seconds: float) -> None:
         """Wait until an upstream serves or no longer does, but no longer than so many seconds."""

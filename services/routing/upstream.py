@@ -13,6 +13,7 @@ import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from paddock.v1 import model_pb2
 from services.routing.config import UpstreamConfig
 from services.routing.credential import Credential
 from services.routing.error import UpstreamError
@@ -27,6 +28,9 @@ _SETTLE_S = 0.02
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _FIRST_BACKOFF_S = 0.1
 _LAST_BACKOFF_S = 5.0
+_GET_MODEL = "/paddock.v1.InferenceService/GetModel"
+_LEARN_S = 5.0
+"""Seconds for a worker to describe its model, and before it is asked again."""
 _STEADY_S = 1.0
 """After which a watch that breaks is begun anew before it is believed that the worker is gone."""
 
@@ -44,6 +48,7 @@ class Upstream:
         serving: it says that it serves the model.
         withdrawn: it is not to be given calls, whatever it says: it is about to go, or to come.
         work: what it has been given and has not ended, in tokens as they are estimated.
+        slots: outputs of the model that it computes at once; None where it hasn't said.
         ejections: how often it was left alone for a while.
         heard: set once it is known whether it serves.
     """
@@ -65,7 +70,9 @@ class Upstream:
         self.serving = False
         self.withdrawn = False
         self.work = 0
+        self.slots: int | None = None
         self.ejections = 0
+        self._learning: asyncio.Task[None] | None = None
         self.heard = asyncio.Event()
         self._model = model
         self._outlier = outlier
@@ -123,6 +130,13 @@ class Upstream:
 
     async def watch(self) -> None:
         """Follow what it says of its health, by the standard protocol, until cancelled."""
+        try:
+            await self._watch()
+        finally:
+            if self._learning is not None:
+                self._learning.cancel()
+
+    async def _watch(self) -> None:
         now = asyncio.get_running_loop().time
         request = health_pb2.HealthCheckRequest(service=self._model)
         stub: Any = health_pb2_grpc.HealthStub(self.channel)  # the types of its stubs leave Watch out
@@ -154,6 +168,26 @@ class Upstream:
         if serving != self.serving:
             if serving:
                 self._outlier.came_back()
+                if self._learning is None or self._learning.done():
+                    self._learning = asyncio.get_running_loop().create_task(self._learn())
             self.serving = serving
             self._on_change()
         self.heard.set()
+
+    async def _learn(self) -> None:
+        """Ask how many outputs it computes at once, until it says so: another one may have taken its address."""
+        get_model: Any = self.channel.unary_unary(
+            _GET_MODEL,
+            request_serializer=model_pb2.GetModelRequest.SerializeToString,
+            response_deserializer=model_pb2.GetModelResponse.FromString,
+        )
+        request = model_pb2.GetModelRequest(model=self._model)
+        while True:
+            try:
+                answer = await get_model(request, timeout=_LEARN_S, metadata=self.credential.metadata)
+            except grpc.aio.AioRpcError:
+                await asyncio.sleep(_LEARN_S)
+                continue
+            self.slots = answer.model.limits.max_concurrency or None
+            self._on_change()
+            return

@@ -50,6 +50,7 @@ class RecordedCall(CallRecord):
         self._record_content = record_content
         self._arrived = time.monotonic()
         self._epoch_ns = time.time_ns()
+        self._waited_s = 0.0
         self._admitted: float | None = None
         self._queue_s = 0.0
         self._first: float | None = None
@@ -111,6 +112,12 @@ class RecordedCall(CallRecord):
         if self._record_content:
             told["gen_ai.input.messages"] = _input(request)
         self._set(told)
+
+    def waited(self, model: str, seconds: float) -> None:
+        """See `CallRecord.waited`."""
+        self._instruments.admission.record(seconds, {metric.MODEL: model})
+        if model == self._model:
+            self._waited_s = seconds
 
     def admitted(self) -> None:
         """See `CallRecord.admitted`."""
@@ -213,8 +220,8 @@ class RecordedCall(CallRecord):
         if self._admitted is not None:
             begun = self._first or ended
             computed = min(self._admitted + self._queue_s, begun)
-            if self._queue_s:
-                self._step("queue", self._admitted, computed)
+            if self._waited_s or self._queue_s:
+                self._step("queue", self._admitted - self._waited_s, computed)
             self._step("prefill", computed, begun)
         if self._first is not None:
             self._step("decode", self._first, ended)

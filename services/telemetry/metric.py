@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
+from services.admission.admission import Admission, Cause
+from services.admission.limit import Limiter
 from services.identity.expiry import Expiries
 from services.model import ServedModels, State
 from services.routing.pool import Pool
@@ -27,6 +29,8 @@ CODE = "rpc.response.status_code"
 GUARD = "paddock.guard"
 SUBJECT = "paddock.guard.subject"
 DECISION = "paddock.guard.decision"
+CAUSE = "paddock.cause"
+LIMIT = "paddock.limit"
 POOL = "paddock.pool"
 UPSTREAM = "paddock.upstream"
 BACKEND = "paddock.backend"
@@ -73,6 +77,12 @@ class Instruments:
             "Of outputs that ended: their wait for a slot of the backend.",
             explicit_bucket_boundaries_advisory=_FIRST_TOKEN_S,
         )
+        self.admission = meter.create_histogram(
+            "paddock.admission.duration",
+            "s",
+            "Of requests that were let in: their wait for their turn.",
+            explicit_bucket_boundaries_advisory=_FIRST_TOKEN_S,
+        )
         self.cached = meter.create_counter(
             "paddock.prompt.cached_tokens", "{token}", "Tokens of prompts whose computation was reused."
         )
@@ -84,10 +94,11 @@ class Instruments:
 class Observer:
     """What is looked up when somebody asks. Runs in the threads of exporters, and only reads."""
 
-    def __init__(self, models: ServedModels, router: Router, expiries: Expiries) -> None:
+    def __init__(self, models: ServedModels, router: Router, expiries: Expiries, limiter: Limiter) -> None:
         self._expiries = expiries
         self._models = models
         self._router = router
+        self._limiter = limiter
 
     def register(self, meter: Meter) -> None:
         """Make the instruments that ask it."""
@@ -96,10 +107,16 @@ class Observer:
         gauge("paddock.model.backend", [_call(self._backend)], "1", "1, with what computes a model, and why that.")
         gauge("paddock.model.running", [_call(self._running)], "{output}", "Outputs that hold a slot of the backend.")
         gauge("paddock.model.waiting", [_call(self._waiting)], "{output}", "Outputs that wait for a slot.")
-        gauge("paddock.admission.admitted", [_call(self._admitted)], "{output}", "Outputs that were let in.")
-        counter(
-            "paddock.admission.refused", [_call(self._refused)], "{request}", "Requests refused: the queue is full."
+        gauge(
+            "paddock.model.cache_usage",
+            [_call(self._cache_usage)],
+            "1",
+            "Part in use of the memory for keys and values.",
         )
+        gauge("paddock.admission.computing", [_call(self._computing)], "{output}", "Outputs that were let in.")
+        gauge("paddock.admission.waiting", [_call(self._queued)], "{output}", "Outputs that wait for their turn.")
+        counter("paddock.admission.refused", [_call(self._refused)], "{request}", "Requests refused, by cause.")
+        counter("paddock.limits.refused", [_call(self._limited)], "{request}", "Requests past their caller's limits.")
         gauge("paddock.upstream.serving", [_call(self._serving)], "1", "Whether a worker says that it serves.")
         gauge("paddock.upstream.ejected", [_call(self._ejected)], "1", "Whether a worker is left alone for a while.")
         gauge("paddock.upstream.work", [_call(self._work)], "{token}", "Estimate of what a worker has to do.")
@@ -129,11 +146,32 @@ class Observer:
     def _waiting(self) -> _Values:
         return [(m.backend.health().waiting, {MODEL: m.name}) for m in self._models.all if m.backend is not None]
 
-    def _admitted(self) -> _Values:
-        return [(m.loaded.admission.admitted, {MODEL: m.name}) for m in self._models.all if m.loaded is not None]
+    def _cache_usage(self) -> _Values:
+        healths = ((m.backend.health(), m.name) for m in self._models.all if m.backend is not None)
+        return [(h.cache_usage, {MODEL: name}) for h, name in healths if h.cache_usage is not None]
+
+    def _computing(self) -> _Values:
+        return [(admission.computing, {MODEL: model}) for model, admission in self._admissions()]
+
+    def _queued(self) -> _Values:
+        return [(admission.waiting, {MODEL: model}) for model, admission in self._admissions()]
 
     def _refused(self) -> _Values:
-        return [(m.loaded.admission.refused, {MODEL: m.name}) for m in self._models.all if m.loaded is not None]
+        return [
+            (admission.refused[cause], {MODEL: model, CAUSE: cause.value})
+            for model, admission in self._admissions()
+            for cause in Cause
+        ]
+
+    def _limited(self) -> _Values:
+        return [(count, {LIMIT: limit}) for limit, count in list(self._limiter.refused.items())]
+
+    def _admissions(self) -> Iterator[tuple[str, Admission]]:
+        for model in self._models.all:
+            if model.loaded is not None:
+                yield model.name, model.loaded.admission
+        for route in self._router.routes:
+            yield route.name, route.admission
 
     def _serving(self) -> _Values:
         return [(u.serving, _of(route, pool, u)) for route, pool, u in self._upstreams()]

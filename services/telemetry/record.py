@@ -49,6 +49,9 @@ class CallRecord:
     def concerns(self, model: str, request: Message) -> None:
         """Take the name of the model as configured, never as a client wrote it, and what is asked of it."""
 
+    def waited(self, model: str, seconds: float) -> None:
+        """Take how long the call, or a guard of its, waited for a place at a model."""
+
     def admitted(self) -> None:
         """Note that there is room for it."""
 

@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
 from opentelemetry.trace import NoOpTracer, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from services.admission.limit import Limiter
 from services.checkpoint import in_daemon_thread
 from services.identity.expiry import Expiries
 from services.model import ServedModels
@@ -41,7 +42,14 @@ class Telemetry:
     Life cycle: `start` binds the endpoint -> `call` for each call -> `stop`.
     """
 
-    def __init__(self, config: TelemetryConfig, models: ServedModels, router: Router, expiries: Expiries) -> None:
+    def __init__(
+        self,
+        config: TelemetryConfig,
+        models: ServedModels,
+        router: Router,
+        expiries: Expiries,
+        limiter: Limiter,
+    ) -> None:
         resource = Resource.create({"service.name": "paddock", "service.version": version("paddock")})
         self._config = config
         self._endpoint: MetricsServer | None = None
@@ -50,7 +58,7 @@ class Telemetry:
         self._metrics = MeterProvider(self._readers(), resource, shutdown_on_exit=False)
         meter = self._metrics.get_meter(_SCOPE)
         self._instruments = Instruments(meter)
-        Observer(models, router, expiries).register(meter)
+        Observer(models, router, expiries, limiter).register(meter)
         if config.otlp_endpoint is not None:
             self._tracing = TracerProvider(ParentBasedTraceIdRatio(config.trace_ratio), resource, False)
             self._tracing.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=config.otlp_endpoint)))

@@ -74,15 +74,13 @@ async def test_cancelling_a_unary_call_frees_its_slot(slow):
 async def test_closing_the_connection_frees_every_slot(slow):
     async with slow() as rig:
         other = rig.client()
-        calls = []
-        for _ in range(2):
-            calls.append(other.stub.GenerateStream(long_request(n=2)))
-            await soon(calls[-1].read())  # `started`: it was admitted
+        calls = [other.stub.GenerateStream(long_request(n=2)) for _ in range(2)]
         await rig.until_load(2, 2)
 
         await other.channel.close()
 
         await rig.until_idle()
+        assert all(call.done() for call in calls)
 
 
 async def test_cancelling_while_queued_frees_the_place(slow):
@@ -91,7 +89,6 @@ async def test_cancelling_while_queued_frees_the_place(slow):
         for call in running:
             await first_token(call)
         queued = [rig.stub.GenerateStream(long_request()), asyncio.ensure_future(rig.stub.Generate(long_request()))]
-        await soon(queued[0].read())  # `started`: it was admitted
         await rig.until_load(2, 2)
 
         for call in queued:

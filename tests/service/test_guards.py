@@ -42,7 +42,7 @@ def guarded(checkpoint, guard_checkpoint, monkeypatch):
             model_config(checkpoint, guards=[attached]),
             guard_config(guard_checkpoint, GuardKind.llama_guard, name="z-guard"),
         )
-        monkeypatch.setattr("services.inference.classify", lambda request, models: scripted.classify(request))
+        monkeypatch.setattr("services.inference.classify", lambda request, models, origin: scripted.classify(request))
         async with serving(*models, backend=backend or ScriptedBackend(script or text("One.Two."))) as rig:
             yield rig, scripted
 

@@ -19,6 +19,7 @@ from paddock.v1.classify_pb2 import ClassifyRequest
 from services.classification import classify
 from services.config import ChatLayout, GuardKind
 from services.errors import ConfigError
+from services.identity.origin import Origin
 from tests.checkpoint import BEGIN, END_OF_TURN, VOCAB_SIZE
 from tests.contract import checkpoint as checkpoints
 from tests.guard import PARTS
@@ -325,7 +326,7 @@ async def test_what_else_asks_a_guard_needs_no_call(folder):
     context, _ = guarded(folder, "unsafe\nS1")
     async with context as rig:
         wanted = ClassifyRequest(model=MODEL, inputs=[{"text": "hello"}])
-        response = await soon(classify(wanted, rig.server.models))
+        response = await soon(classify(wanted, rig.server.models, Origin()))
     assert response.results[0].verdict.decision == UNSAFE
 
 

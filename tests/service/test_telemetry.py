@@ -67,7 +67,7 @@ async def told(checkpoint, tmp_path_factory):
     async with AsyncExitStack() as stack:
         patched = stack.enter_context(pytest.MonkeyPatch.context())
         scripted = ScriptedGuard(lambda text: "unsafe" in text)
-        patched.setattr("services.inference.classify", lambda request, models: scripted.classify(request))
+        patched.setattr("services.inference.classify", lambda request, models, origin: scripted.classify(request))
         seen = [await stack.enter_async_context(collecting()) for _ in range(2)]
         telemetry = [
             TelemetryConfig(trace_ratio=1.0, otlp_endpoint=c.endpoint, metrics_address="127.0.0.1:0") for c in seen

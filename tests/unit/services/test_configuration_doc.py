@@ -10,6 +10,7 @@ from backends.auto.config import AutoConfig
 from backends.simulator.config import SimulatorConfig
 from backends.tensorrt_llm import config as tensorrt_llm
 from backends.transformers.config import TransformersConfig
+from services.admission.limit import LimitsConfig
 from services.config import ModelConfig, SamplingDefaults, ServerConfig
 from services.guard.config import GuardConfig
 from services.identity.config import TlsConfig, UpstreamTlsConfig
@@ -32,7 +33,8 @@ TENSORRT_LLM_GROUPS = {
     if field.default is dataclasses.MISSING
 }
 SECTIONS = [
-    ("server.", ServerConfig, ("tls",)),
+    ("server.", ServerConfig, ("limits", "tls")),
+    ("server.limits.", LimitsConfig, ()),
     ("server.tls.", TlsConfig, ()),
     ("telemetry.", TelemetryConfig, ()),
     ("models.NAME.", ModelConfig, ("sampling", "guards", "backend")),

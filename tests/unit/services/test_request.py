@@ -17,7 +17,7 @@ from paddock.v1 import chat_pb2, generate_pb2, guard_pb2
 from services import request as requests
 from services import response as responses
 from services import sampling as samplings
-from services.admission import Admission
+from services.admission.admission import Admission
 from services.config import ModelConfig, SamplingDefaults
 from services.errors import ConfigError, FeatureUnsupportedError, InvalidArgumentError
 from services.guard.config import GuardConfig, GuardMode, GuardSubject
@@ -51,7 +51,7 @@ def served(tokenizer):
             dataclasses.asdict(config.sampling), generation_config or {}, features, "models.m"
         )
         stops = (END_OF_TEXT, END_OF_TURN)
-        admission = Admission("m", 4, 4)
+        admission = Admission("m", lambda: 4, 4, 60.0)
         return ServedModel("m", config), Loaded(
             *(tokenizer, ChatEncoder(tokenizer), stops, sampling, capabilities, admission),
             *(TokenBytes(tokenizer), SpanBytes(tokenizer)),

@@ -91,7 +91,7 @@ class InferenceServiceServicer(object):
         """Generate answers in one message. It has no side effect, so a mesh may retry it.
 
         Errors beside the common ones: INVALID_ARGUMENT with ErrorInfo CONTEXT_LENGTH_EXCEEDED, RESOURCE_EXHAUSTED with
-        ErrorInfo QUEUE_FULL and RetryInfo, UNAVAILABLE with ErrorInfo GUARD_UNAVAILABLE and RetryInfo, DEADLINE_EXCEEDED when
+        ErrorInfo QUEUE_FULL or LIMIT_EXCEEDED and RetryInfo, UNAVAILABLE with ErrorInfo GUARD_UNAVAILABLE and RetryInfo, DEADLINE_EXCEEDED when
         the deadline left no time for a first token.
 
         Why the request is shared with GenerateStream is said there.

@@ -11,6 +11,8 @@ Conventions, everywhere:
   - Errors are a gRPC status with google.rpc details: see error.proto.
   - Metadata read from the caller: `x-request-id`, at most 128 printable ASCII characters; made up when absent. It
     comes back in the initial metadata, in Started and in the RequestInfo of every error.
+    `x-paddock-priority`: `high`, `normal` or `low`, held to what the caller may ask; their own when absent.
+    `x-paddock-cache-salt`: calls of a caller whose salts differ share nothing that was computed of their prompts.
   - A deadline on the call is honoured: see FINISH_REASON_TIME_LIMIT in generate.proto.
 """
 
@@ -227,7 +229,7 @@ class InferenceServiceStub(typing.Generic[_InferenceServiceGenerateType, _Infere
     """Generate answers in one message. It has no side effect, so a mesh may retry it.
 
     Errors beside the common ones: INVALID_ARGUMENT with ErrorInfo CONTEXT_LENGTH_EXCEEDED, RESOURCE_EXHAUSTED with
-    ErrorInfo QUEUE_FULL and RetryInfo, UNAVAILABLE with ErrorInfo GUARD_UNAVAILABLE and RetryInfo, DEADLINE_EXCEEDED when
+    ErrorInfo QUEUE_FULL or LIMIT_EXCEEDED and RetryInfo, UNAVAILABLE with ErrorInfo GUARD_UNAVAILABLE and RetryInfo, DEADLINE_EXCEEDED when
     the deadline left no time for a first token.
 
     Why the request is shared with GenerateStream is said there.
@@ -307,7 +309,7 @@ class InferenceServiceServicer(metaclass=abc.ABCMeta):
         """Generate answers in one message. It has no side effect, so a mesh may retry it.
 
         Errors beside the common ones: INVALID_ARGUMENT with ErrorInfo CONTEXT_LENGTH_EXCEEDED, RESOURCE_EXHAUSTED with
-        ErrorInfo QUEUE_FULL and RetryInfo, UNAVAILABLE with ErrorInfo GUARD_UNAVAILABLE and RetryInfo, DEADLINE_EXCEEDED when
+        ErrorInfo QUEUE_FULL or LIMIT_EXCEEDED and RetryInfo, UNAVAILABLE with ErrorInfo GUARD_UNAVAILABLE and RetryInfo, DEADLINE_EXCEEDED when
         the deadline left no time for a first token.
 
         Why the request is shared with GenerateStream is said there.

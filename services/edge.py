@@ -22,6 +22,7 @@ from services.identity.origin import set_origin
 from services.interceptor import Behavior, Handler, ServiceInterceptor
 from services.routing.error import Trailing, UpstreamError
 from services.status import DETAILS_KEY, to_status
+from services.telemetry.record import call_record
 from services.time_limit import time_limit
 
 REQUEST_ID_KEY = "x-request-id"
@@ -87,6 +88,7 @@ class Edge(ServiceInterceptor):
     def _handle(self, method: str, behavior: Behavior, parse: Callable[[bytes], Any]) -> Behavior:
         async def answer(context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             caller = self._identity.caller(context)
+            call_record().called_by(caller.name)
             set_origin(self._identity.origin(caller, context))
             if self._draining and method not in _DISCOVERY:
                 raise DrainingError

@@ -121,7 +121,8 @@ class TransformersBackend(Backend):
         if self._worker is None:
             return Health(ready=False, reason=self._reason)
         compiling = self._compiler.waiting if self._compiler else 0
-        return Health(not self._reason, self._worker.running, self._worker.waiting + compiling, self._reason)
+        waiting = self._worker.waiting + compiling
+        return Health(not self._reason, self._worker.running, waiting, self._reason, self._worker.cache_usage)
 
     async def close(self) -> None:
         """See `Backend.close`. Waits for the step in progress, at most 8 s."""

@@ -78,6 +78,11 @@ class Classifier:
         """Requests that came after all slots were taken."""
         return len(self._queue)
 
+    @property
+    def cache_usage(self) -> None:
+        """It keeps nothing."""
+        return None
+
     def add(self, ticket: int, windows: Windows) -> None:
         """Queue checked windows, at least one."""
         self._queue[ticket] = _Request(ticket, windows)

@@ -98,6 +98,11 @@ class Engine:
         return self._scheduler.waiting
 
     @property
+    def cache_usage(self) -> float:
+        """Part of the cache that is promised, in [0, 1]."""
+        return self._scheduler.cache_usage
+
+    @property
     def slots_in_use(self) -> int:
         """Places taken in the cache."""
         return self._cache.slots_in_use

@@ -65,6 +65,11 @@ class Scheduler:
         return len(self._waiting)
 
     @property
+    def cache_usage(self) -> float:
+        """Part of the cache that is promised, in [0, 1]."""
+        return self._promised / self._cache_tokens
+
+    @property
     def prefilling(self) -> tuple[Sequence, ...]:
         """Sequences that have not been computed as far as they are given."""
         return tuple(self._prefilling)

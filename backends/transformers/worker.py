@@ -36,6 +36,9 @@ class Steps(Protocol):
     @property
     def waiting(self) -> int: ...
 
+    @property
+    def cache_usage(self) -> float | None: ...
+
     def add(self, ticket: int, /, *work: Any, **_: Any) -> None: ...
 
     def cancel(self, ticket: int) -> Emission: ...
@@ -69,6 +72,7 @@ class Worker:
         # As of the last step; read by other threads.
         self.running = 0
         self.waiting = 0
+        self.cache_usage: float | None = None
         self._thread = threading.Thread(target=self._run, name="paddock-transformers", daemon=True)
 
     def start(self) -> None:
@@ -126,6 +130,7 @@ class Worker:
                     engine.add(ticket, *work)
             emissions += engine.step()
             self.running, self.waiting = engine.running, engine.waiting
+            self.cache_usage = engine.cache_usage
             if emissions:
                 self._listener.emitted(emissions)
 

@@ -140,16 +140,15 @@ class Admission:
             raise InvalidArgumentError([Violation("n", f"{demand.outputs} outputs; this model takes {most} at once")])
         caller = demand.origin.caller
         entry = _Waiting(caller.name, max(1.0, demand.tokens), demand.outputs, caller.weight, demand.origin.priority)
-        arrived = self._clock()
+        waited_s = 0.0
         self.look()
         if not self._queue and self._has_place():
             self._queue.pass_through(entry)
             self.computing += entry.outputs
         else:
-            await self._wait(entry, demand.budget_s)
-        now = self._clock()
-        call_record().waited(self._model, now - arrived)
-        return Grant(entry, now, self._released)
+            waited_s = await self._wait(entry, demand.budget_s)
+        call_record().waited(self._model, waited_s)
+        return Grant(entry, self._clock(), self._released)
 
     def look(self) -> None:
         """Let in whose turn it is: there may be more places than before."""
@@ -167,7 +166,8 @@ class Admission:
         """Give how many are let in: a few more than are computed, so that the next one is there when one ends."""
         return capacity + min(-(-capacity // 8), self.max_queue)
 
-    async def _wait(self, entry: _Waiting, budget_s: float | None) -> None:
+    async def _wait(self, entry: _Waiting, budget_s: float | None) -> float:
+        """Wait for a turn; gives the seconds that it took."""
         began, ahead_s = self._clock(), self._ahead_s(entry)
         self._queue_up(entry, budget_s, self._lag.of(ahead_s, unknown_s=ahead_s))
         try:
@@ -175,12 +175,14 @@ class Admission:
         except asyncio.CancelledError:
             self._leave(entry)
             raise
+        waited_s = self._clock() - began
         if not entry.turn.done() or entry.turn.exception() is None:
-            self._lag.add(ahead_s, self._clock() - began)
+            self._lag.add(ahead_s, waited_s)
         if not entry.turn.done():
             self._queue.remove(entry)
             raise self._refusal(Cause.late, entry)
         entry.turn.result()
+        return waited_s
 
     def _leave(self, entry: _Waiting) -> None:
         if not entry.turn.done():

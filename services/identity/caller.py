@@ -99,7 +99,7 @@ def _caller(where: str, entry: Mapping[str, Any]) -> Caller:
     known = [field.name for field in fields(LimitsConfig)]
     if not _is_number(weight) or not 0 < weight <= _MOST_WEIGHT:
         raise ConfigError(f"{where}: its weight is not above 0 and at most {_MOST_WEIGHT:g}; give a number that is")
-    if priority not in Priority.__members__:
+    if not isinstance(priority, str) or priority not in Priority.__members__:
         raise ConfigError(f"{where}: its priority is none of {', '.join(Priority.__members__)}; use one of them")
     if tenant is not None and not (isinstance(tenant, str) and re.fullmatch(_NAME, tenant)):
         raise ConfigError(f"{where}: its tenant is no name; use letters, digits and . _ @ -")

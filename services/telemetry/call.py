@@ -54,6 +54,7 @@ class RecordedCall(CallRecord):
         self._admitted: float | None = None
         self._queue_s = 0.0
         self._first: float | None = None
+        self._caller: str | None = None
         self._model: str | None = None
         self._operation: str | None = None
         self._outputs = 1
@@ -83,6 +84,10 @@ class RecordedCall(CallRecord):
             _propagator.inject(carrier, set_span_in_context(self._span))
             self._trace = tuple(carrier.items())
         return self._trace
+
+    def called_by(self, caller: str) -> None:
+        """See `CallRecord.called_by`."""
+        self._caller = self._instruments.caller(caller)
 
     def concerns(self, model: str, request: Message) -> None:
         """See `CallRecord.concerns`."""
@@ -194,7 +199,8 @@ class RecordedCall(CallRecord):
         """
         ended = time.monotonic()
         labels = {} if self._model is None else {metric.MODEL: self._model}
-        self._instruments.requests.add(1, {**labels, metric.METHOD: self._method, metric.CODE: code})
+        caller = {} if self._caller is None else {metric.CALLER: self._caller}
+        self._instruments.requests.add(1, {**labels, **caller, metric.METHOD: self._method, metric.CODE: code})
         if self._operation is not None:
             generation = {**labels, metric.OPERATION: self._operation, metric.PROVIDER: PROVIDER}
             self._count(generation, code, ended)

@@ -24,6 +24,7 @@ class TelemetryConfig:
         otlp_endpoint: URL of a collector that takes OTLP over gRPC, such as http://127.0.0.1:4317; None for none.
         otlp_interval_s: seconds between two exports of metrics.
         trace_ratio: part of the calls that are traced, of those whose client didn't decide, in [0, 1].
+        callers: let the count of calls say whose they are, by the names that are configured for callers.
         record_content: let traces have the text of prompts and answers.
         flush_s: seconds for what was not exported yet when the server stops.
     """
@@ -35,6 +36,7 @@ class TelemetryConfig:
     otlp_endpoint: str | None = None
     otlp_interval_s: float = 15.0
     trace_ratio: float = 0.1
+    callers: bool = False
     record_content: bool = False
     flush_s: float = 5.0
 

@@ -7,11 +7,12 @@ Attributes take few values: names that are configured, methods, and status codes
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from services.admission.admission import Admission, Cause
-from services.admission.limit import Limiter
+from services.admission.limit import Limiter, LimitsConfig
 from services.identity.expiry import Expiries
 from services.model import ServedModels, State
 from services.routing.pool import Pool
@@ -29,6 +30,7 @@ CODE = "rpc.response.status_code"
 GUARD = "paddock.guard"
 SUBJECT = "paddock.guard.subject"
 DECISION = "paddock.guard.decision"
+CALLER = "paddock.caller"
 CAUSE = "paddock.cause"
 LIMIT = "paddock.limit"
 POOL = "paddock.pool"
@@ -42,13 +44,19 @@ _FIRST_TOKEN_S = [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.
 _TOKEN_S = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5]
 _TOKENS = [float(4**power) for power in range(14)]
 
+_MOST_CALLERS = 1000
+"""That have a label of their own."""
+
 _Values = Iterable[tuple[float, dict[str, str]]]
 
 
 class Instruments:
     """What is recorded when it happens: once or a few times a call, never per token."""
 
-    def __init__(self, meter: Meter) -> None:
+    def __init__(self, meter: Meter, tells_callers: bool) -> None:
+        """Take whether calls are counted by who makes them, too."""
+        self._tells_callers = tells_callers
+        self._callers: set[str] = set()
         self.requests = meter.create_counter("paddock.requests", "{request}", "Calls that ended.")
         self.duration = meter.create_histogram(
             "gen_ai.server.request.duration", "s", "Of generations.", explicit_bucket_boundaries_advisory=_DURATION_S
@@ -89,6 +97,14 @@ class Instruments:
         self.guard = meter.create_histogram(
             "paddock.guard.duration", "s", "Of judgments.", explicit_bucket_boundaries_advisory=_DURATION_S
         )
+
+    def caller(self, name: str) -> str | None:
+        """Give the label for a caller; None where there is to be none. Certificates may name any number of them."""
+        if not self._tells_callers:
+            return None
+        if len(self._callers) < _MOST_CALLERS:
+            self._callers.add(name)
+        return name if name in self._callers else "other"
 
 
 class Observer:
@@ -164,7 +180,7 @@ class Observer:
         ]
 
     def _limited(self) -> _Values:
-        return [(count, {LIMIT: limit}) for limit, count in list(self._limiter.refused.items())]
+        return [(self._limiter.refused[entry.name], {LIMIT: entry.name}) for entry in fields(LimitsConfig)]
 
     def _admissions(self) -> Iterator[tuple[str, Admission]]:
         for model in self._models.all:

@@ -46,6 +46,9 @@ class CallRecord:
         """The trace's metadata for workers; None to pass on the client's."""
         return None
 
+    def called_by(self, caller: str) -> None:
+        """Take who calls, by the name that is configured."""
+
     def concerns(self, model: str, request: Message) -> None:
         """Take the name of the model as configured, never as a client wrote it, and what is asked of it."""
 

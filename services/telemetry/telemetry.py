@@ -57,7 +57,7 @@ class Telemetry:
         self._tracer: Tracer = NoOpTracer()
         self._metrics = MeterProvider(self._readers(), resource, shutdown_on_exit=False)
         meter = self._metrics.get_meter(_SCOPE)
-        self._instruments = Instruments(meter)
+        self._instruments = Instruments(meter, config.callers)
         Observer(models, router, expiries, limiter).register(meter)
         if config.otlp_endpoint is not None:
             self._tracing = TracerProvider(ParentBasedTraceIdRatio(config.trace_ratio), resource, False)

@@ -53,7 +53,7 @@ class ScriptedBackend(Backend):
         return self._capabilities
 
     def health(self) -> Health:
-        return Health(self.ready, self.running, 0, "" if self.ready else "told so")
+        return Health(self.ready, self.running, 0, "" if self.ready else "told so", cache_usage=0.25)
 
     async def close(self) -> None:
         self.closed = True

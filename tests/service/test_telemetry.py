@@ -21,6 +21,7 @@ from backends.simulator.backend import SimulatorBackend
 from backends.simulator.config import Fault
 from backends.types import Finish, FinishReason, TokenDelta, Usage
 from paddock.v1 import generate_pb2
+from services.admission.limit import LimitsConfig
 from services.config import GuardKind, PaddockConfig
 from services.errors import ConfigError
 from services.guard.config import GuardConfig, GuardSubject
@@ -366,8 +367,30 @@ async def test_a_full_queue_is_told(checkpoint, collector):
     ours = {"gen_ai_request_model": MODEL}
     for name in ("paddock_model_running", "paddock_model_waiting"):
         assert samples(scraped[name]) == [(ours, 1.0)]
-    assert samples(scraped["paddock_admission_admitted"]) == [(ours, 2.0)]
-    assert samples(scraped["paddock_admission_refused"], "_total") == [(ours, 1.0)]
+    assert samples(scraped["paddock_admission_computing"]) == [(ours, 2.0)]
+    assert samples(scraped["paddock_admission_waiting"]) == [(ours, 0.0)]
+    causes = {"full": 1.0, "late": 0.0, "displaced": 0.0}
+    assert samples(scraped["paddock_admission_refused"], "_total") == [
+        ({**ours, "paddock_cause": cause}, count) for cause, count in causes.items()
+    ]
+
+
+async def test_waiting_for_a_turn_limits_and_callers_are_told(checkpoint, collector):
+    telemetry = TelemetryConfig(metrics_address="127.0.0.1:0", callers=True)
+    limits = LimitsConfig(requests=1)
+    async with serving(model_config(checkpoint), telemetry=telemetry, limits=limits) as rig:
+        call = rig.stub.GenerateStream(request(max_tokens=1))
+        while await soon(call.read()) is not grpc.aio.EOF:
+            pass
+        rig.server.limiter._accounts["anyone"].requests = 1
+        await failure(rig.generate(request()))
+        rig.server.limiter._accounts["anyone"].requests = 0
+        scraped = families(await scrape(rig.server.telemetry.metrics_address))
+    ((labels, count),) = samples(scraped["paddock_admission_duration_seconds"], "_count")
+    assert (labels, count) == ({"gen_ai_request_model": MODEL}, 1.0)
+    refused = {labels["paddock_limit"]: n for labels, n in samples(scraped["paddock_limits_refused"], "_total")}
+    assert refused == {"requests": 1.0, "tokens": 0.0, "requests_per_minute": 0.0, "tokens_per_minute": 0.0}
+    assert {labels["paddock_caller"] for labels, _ in samples(scraped["paddock_requests"], "_total")} == {"anyone"}
 
 
 async def test_the_wait_for_a_slot_is_told_apart(checkpoint, collector):

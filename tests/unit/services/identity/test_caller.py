@@ -8,6 +8,8 @@ import json
 
 import pytest
 
+from services.admission.fair import Priority
+from services.admission.limit import LimitsConfig
 from services.errors import ConfigError
 from services.identity import caller as callers
 from services.identity.caller import Caller, line, read_callers
@@ -80,6 +82,15 @@ def test_an_empty_list_of_models_allows_none():
     assert known.of_certificate(["other"]) is None
 
 
+def test_what_callers_get_where_there_is_not_enough():
+    limits = {"requests": 2, "tokens_per_minute": 600}
+    known = read({"name": "c", "san": "c", "weight": 2, "priority": "high", "tenant": "t", "limits": limits})
+    (caller,) = [known.of_certificate(["c"])]
+    assert (caller.weight, caller.priority, caller.tenant) == (2.0, Priority.high, "t")
+    assert caller.limits == LimitsConfig(requests=2, tokens_per_minute=600)
+    assert read({"name": "c", "san": "c"}).of_certificate(["c"]) == Caller("c", None, 1.0, Priority.normal)
+
+
 @pytest.mark.parametrize(
     ("entry", "told"),
     [
@@ -99,6 +110,21 @@ def test_an_empty_list_of_models_allows_none():
         ({"name": "c", "sha256": DIGEST, "models": "m"}, "line 2: its models"),
         ({"name": "c", "sha256": DIGEST, "models": None}, "line 2: its models"),
         ({"name": "c", "sha256": DIGEST, "models": [7]}, "line 2: its models"),
+        ({"name": "c", "sha256": DIGEST, "weight": 0}, "line 2: its weight"),
+        ({"name": "c", "sha256": DIGEST, "weight": float("nan")}, "line 2: its weight"),
+        ({"name": "c", "sha256": DIGEST, "weight": float("inf")}, "line 2: its weight"),
+        ({"name": "c", "sha256": DIGEST, "weight": True}, "line 2: its weight"),
+        ({"name": "c", "sha256": DIGEST, "weight": "2"}, "line 2: its weight"),
+        ({"name": "c", "sha256": DIGEST, "priority": "urgent"}, "line 2: its priority"),
+        ({"name": "c", "sha256": DIGEST, "priority": ["high"]}, "line 2: its priority"),
+        ({"name": "c", "sha256": DIGEST, "tenant": ""}, "line 2: its tenant"),
+        ({"name": "c", "sha256": DIGEST, "tenant": 7}, "line 2: its tenant"),
+        ({"name": "c", "sha256": DIGEST, "limits": 7}, "line 2: its limits"),
+        ({"name": "c", "sha256": DIGEST, "limits": {"request": 7}}, "line 2: its limits"),
+        ({"name": "c", "sha256": DIGEST, "limits": {"requests": 0}}, "line 2: its limits.requests"),
+        ({"name": "c", "sha256": DIGEST, "limits": {"tokens": 1.5}}, "line 2: its limits"),
+        ({"name": "c", "sha256": DIGEST, "limits": {"tokens": True}}, "line 2: its limits"),
+        ({"name": "c", "sha256": DIGEST, "limits": {"tokens": None}}, "line 2: its limits"),
     ],
 )
 def test_a_wrong_line_is_told_without_its_words(entry, told):

@@ -9,7 +9,7 @@ from sending.
 
 Two targets: a worker by itself, and a gateway in front of two workers that have half of the slots each.
 
-    python -m benchmarks overload [--slots 8] [--tokens 50] [--loads 1 2 10] [--seconds 20] [--deadline 2.5] [--quick]
+    python -m benchmarks overload [--slots 8] [--tokens 100] [--loads 1 2 10] [--seconds 30] [--deadline 6] [--quick]
 """
 
 from __future__ import annotations
@@ -71,18 +71,18 @@ def main() -> None:
     """Run the measurement."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--slots", type=int, default=8)
-    parser.add_argument("--tokens", type=int, default=50, help="of each answer")
-    parser.add_argument("--step", type=float, default=0.01, help="seconds between a stream's tokens")
+    parser.add_argument("--tokens", type=int, default=100, help="of each answer")
+    parser.add_argument("--step", type=float, default=0.02, help="seconds between a stream's tokens")
     parser.add_argument("--loads", type=float, nargs="+", default=[1, 2, 10], help="times the capacity")
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each load")
-    parser.add_argument("--deadline", type=float, default=2.5, help="seconds; an answer takes tokens x step")
+    parser.add_argument("--seconds", type=float, default=30.0, help="of each load")
+    parser.add_argument("--deadline", type=float, default=6.0, help="seconds; an answer takes tokens x step")
     parser.add_argument("--light", type=int, default=3, help="callers beside the heavy one")
     parser.add_argument("--targets", nargs="+", choices=("worker", "gateway"), default=["worker", "gateway"])
-    parser.add_argument("--quick", action="store_true", help="two slots, ten tokens, three seconds: does it run?")
+    parser.add_argument("--quick", action="store_true", help="two slots, ten tokens, a second: does it run?")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.slots, arguments.tokens, arguments.seconds, arguments.loads = 2, 10, 3.0, [2]
+        arguments.slots, arguments.tokens, arguments.seconds, arguments.loads = 2, 10, 1.0, [2.0]
     results = []
     for target in arguments.targets:
         with tempfile.TemporaryDirectory() as folder, _serving(target, arguments, Path(folder)) as (server, keys):

@@ -65,4 +65,4 @@ async def _classify(
     except UnsupportedError as error:
         raise FeatureUnsupportedError(error.feature, model.name) from error
     finally:
-        grant.release(used)
+        grant.release(used, whole=used is not None)

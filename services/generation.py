@@ -222,6 +222,11 @@ class Generation:
         given = sum(len(continuation.token_ids) for continuation in self._plan.continuations.values())
         return len(self._plan.prompt) + max(0, sum(text.read for text in self._texts.values()) - given)
 
+    @property
+    def whole(self) -> bool:
+        """Whether all outputs came to their own ends."""
+        return not (self._open or self._out_of_time)
+
     def block(self, index: int) -> None:
         """End an output with GUARD_BLOCKED, if it has not ended: its backend lets go at once."""
         if index in self._open:

@@ -193,8 +193,12 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
             demand = Demand(asked, plan.unfinished, plan.tokens, self._budget_s(context))
             grant = await admission.enter(demand)
             call_record().admitted()
+
+            def computed() -> None:
+                grant.release(generation.tokens, whole=generation.whole)
+
             try:
-                yield lambda: grant.release(generation.tokens)
+                yield computed
             finally:
                 hold.used = generation.tokens
                 if generation.closing is None:
@@ -202,7 +206,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
                 else:  # once the backend has let go, which the answer need not wait for
                     self._closing.add(generation.closing)
                     generation.closing.add_done_callback(self._closing.discard)
-                    generation.closing.add_done_callback(lambda _: grant.release(generation.tokens))
+                    generation.closing.add_done_callback(lambda _: computed())
 
     def _generation(
         self,

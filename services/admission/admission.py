@@ -67,14 +67,19 @@ class Grant:
         self.since = now
         self._give_back: _GiveBack | None = give_back
 
-    def release(self, used: int | None = None) -> None:
-        """Give it back, once or more often; tell the tokens that were used, None for not known."""
+    def release(self, used: int | None = None, *, whole: bool = False) -> None:
+        """Give it back, once or more often.
+
+        Args:
+            used: tokens; None for not known.
+            whole: it came to its own end, so that others may be expected to take as long.
+        """
         if self._give_back is not None:
             give_back, self._give_back = self._give_back, None
-            give_back(self, used)
+            give_back(self, used, whole)
 
 
-_GiveBack = Callable[[Grant, "int | None"], None]
+_GiveBack = Callable[[Grant, "int | None", bool], None]
 
 
 class Admission:
@@ -169,14 +174,14 @@ class Admission:
     async def _wait(self, entry: _Waiting, budget_s: float | None) -> float:
         """Wait for a turn; gives the seconds that it took."""
         began, ahead_s = self._clock(), self._ahead_s(entry)
-        self._queue_up(entry, budget_s, self._lag.of(ahead_s, unknown_s=ahead_s))
+        self._queue_up(entry, budget_s, self._lag.most(ahead_s, unknown_s=ahead_s))
         try:
             await asyncio.wait([entry.turn], timeout=self._patience_s(entry, budget_s))
         except asyncio.CancelledError:
             self._leave(entry)
             raise
         waited_s = self._clock() - began
-        if not entry.turn.done() or entry.turn.exception() is None:
+        if ahead_s and not (entry.turn.done() and entry.turn.exception()):
             self._lag.add(ahead_s, waited_s)
         if not entry.turn.done():
             self._queue.remove(entry)
@@ -217,27 +222,29 @@ class Admission:
     def _patience_s(self, entry: Entry, budget_s: float | None) -> float:
         """Give the seconds after which it is too late to begin.
 
-        What wouldn't end in its time even if it began at once has set itself a time that ends it, and gets what there
-        is of it; for all else, it is too late when it would no longer end.
+        That is when it would hardly end in its time. What wouldn't, even if it began at once, has set itself a time
+        that ends it: it may wait for half of it, and gets what the other half brings.
         """
         if budget_s is None:
             return self._max_wait_s
-        needed_s = self.service_time.of(entry.cost) / entry.outputs
-        latest_s = budget_s - needed_s if needed_s <= budget_s else budget_s
-        return min(latest_s, self._max_wait_s)
+        needed_s = self.service_time.most(entry.cost) / max(1, entry.outputs)
+        return min(max(budget_s - needed_s, budget_s / 2 if needed_s > budget_s else 0.0), self._max_wait_s)
 
     def _refusal(self, cause: Cause, entry: Entry, least_s: float = 0.0) -> QueueFullError:
         """Say when to come back: each who is refused is told a turn of their own, so that they don't meet."""
         self.refused[cause] += 1
         now, gap_s = self._clock(), self.service_time.of(entry.cost) / max(self._capacity() or 1, 1)
-        self._next_return = min(max(self._next_return, now) + gap_s, now + _LONGEST_RETRY_S)
+        self._next_return = max(self._next_return, now) + gap_s
+        if self._next_return > now + _LONGEST_RETRY_S:
+            self._next_return = now + max(_LONGEST_RETRY_S / 2, min(gap_s, _LONGEST_RETRY_S))
         after_s = max(least_s, self._next_return - now, _SHORTEST_RETRY_S)
         return QueueFullError(self._model, min(after_s, _LONGEST_RETRY_S))
 
-    def _released(self, grant: Grant, used: int | None) -> None:
+    def _released(self, grant: Grant, used: int | None, whole: bool) -> None:
         entry = grant.entry
         self.computing -= entry.outputs
-        self.service_time.add(entry.cost, (self._clock() - grant.since) * entry.outputs)
+        if whole:
+            self.service_time.add(entry.cost, (self._clock() - grant.since) * entry.outputs)
         if used is not None:
             self._queue.settle(entry, max(1.0, used))
         self.look()

@@ -118,6 +118,11 @@ class GuardedGeneration:
         return self._generation.tokens
 
     @property
+    def whole(self) -> bool:
+        """Whether all outputs came to their own ends."""
+        return self._generation.whole
+
+    @property
     def delivered(self) -> Mapping[int, str]:
         """Text that the client already has, by the index of the resumed outputs."""
         return self._generation.delivered

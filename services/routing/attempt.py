@@ -33,11 +33,14 @@ class Attempts:
         count: how many were asked.
     """
 
-    def __init__(self, route: Route, config: RetryConfig, tokens: int, key: bytes | None = None) -> None:
-        """Take what the call counts for while an upstream has it, and its affinity."""
+    def __init__(
+        self, route: Route, config: RetryConfig, tokens: int, key: bytes | None = None, outputs: int = 1
+    ) -> None:
+        """Take what the call counts for while an upstream has it, in tokens and outputs, and its affinity."""
         self._route = route
         self._config = config
         self._tokens = tokens
+        self._outputs = outputs
         self._key = key
         self._pool = ""
         self._losses = 0
@@ -72,7 +75,7 @@ class Attempts:
         upstream = choice.upstream
         call_record().attempted(self._pool, upstream.address)
         try:
-            with upstream.working(self._tokens):
+            with upstream.working(self._tokens, self._outputs):
                 yield upstream
         except grpc.aio.AioRpcError as error:
             self._failed(upstream, of_call(error))

@@ -25,7 +25,7 @@ from services.interceptor import Behavior, Handler, ServiceInterceptor
 from services.model import ServedModel
 from services.reader import Reader
 from services.routing.affinity import affinity_key
-from services.routing.relay import Call, StreamRelay, ask, off_loop
+from services.routing.relay import Call, StreamRelay, Used, ask, off_loop, used
 from services.routing.route import Route
 from services.routing.router import Router
 from services.telemetry.record import call_record
@@ -54,6 +54,7 @@ class Gateway(ServiceInterceptor):
         self._directory: Directory[ServedModel | Route] = Directory([*router.routes, *models.all])
         self._limiter = limiter
         self._stall_s = config.stall_s
+        self._deadline_margin_s = config.deadline_margin_s
 
     def wrap(self, method: str, handler: Handler) -> Handler:
         """Keep the bytes of requests beside what they read, and send answers that are bytes as they are."""
@@ -78,7 +79,7 @@ class Gateway(ServiceInterceptor):
                 return model_pb2.GetModelResponse(model=described)
             if method == "GenerateStream":
                 return await self._stream(model, request, context)
-            if method in _USAGE:
+            if method in _USED:
                 return await self._compute(model, method, request, context)
             return await self._ask(model, method, request, context)
 
@@ -99,7 +100,7 @@ class Gateway(ServiceInterceptor):
     async def _compute(self, route: Route, method: str, request: RawRequest, context: Context) -> bytes:
         async with self._admitted(route, request, context) as place:
             body = await self._ask(route, method, request, context)
-            place.used = await off_loop(body, _USAGE[method], body)
+            place.used = await off_loop(body, _USED[method], body)
             return body
 
     async def _stream(self, route: Route, request: RawRequest, context: Context) -> None:
@@ -122,12 +123,17 @@ class Gateway(ServiceInterceptor):
         """Hold what a request takes of its caller's limits, and wait for its turn."""
         asked, tokens, admission = origin(), _tokens(request), route.admission
         with self._limiter.holding(asked.caller, tokens, admission.service_time.mean_s) as hold:
-            demand = Demand(asked, _outputs(request.message), tokens, context.time_remaining())
+            demand = Demand(asked, _outputs(request.message), tokens, self._budget_s(context))
             place = _Place(await admission.enter(demand), hold, _given(request.message))
             try:
                 yield place
             finally:
                 place.leave()
+
+    def _budget_s(self, context: Context) -> float | None:
+        """Give the seconds that a worker has, which ends its answer shortly before the deadline."""
+        remaining: float | None = context.time_remaining()
+        return None if remaining is None else remaining - self._deadline_margin_s
 
     async def _list_models(
         self, listed: model_pb2.ListModelsResponse, context: Context
@@ -162,7 +168,7 @@ class _Place:
     """What a request has been given.
 
     Attributes:
-        used: tokens that its answer says were used in all; None where it doesn't.
+        used: what its answer says that it took; None where it doesn't.
     """
 
     def __init__(self, grant: Grant, hold: Hold, given: int) -> None:
@@ -170,13 +176,13 @@ class _Place:
         self._grant = grant
         self._hold = hold
         self._given = given
-        self.used: int | None = None
+        self.used: Used | None = None
 
     def leave(self) -> None:
         """Let somebody else have the place, once the workers have nothing to do with the request any more."""
-        used = None if self.used is None else max(1, self.used - self._given)
-        self._hold.used = used
-        self._grant.release(used)
+        tokens = None if self.used is None else max(1, self.used.tokens - self._given)
+        self._hold.used = tokens
+        self._grant.release(tokens, whole=self.used is not None and self.used.whole)
 
 
 def _call(context: Context, request: RawRequest | None = None) -> Call:
@@ -188,7 +194,7 @@ def _call(context: Context, request: RawRequest | None = None) -> Call:
         return Call(metadata, context.time_remaining)
     generates = isinstance(request.message, generate_pb2.GenerateRequest)
     key = affinity_key(request.message, asked.cache_salt) if generates else None
-    return Call(metadata, context.time_remaining, _tokens(request), key)
+    return Call(metadata, context.time_remaining, _tokens(request), _outputs(request.message), key)
 
 
 def _model_of(message: Any) -> str:
@@ -229,16 +235,17 @@ def _given(message: Any) -> int:
     return sum(len(given.token_ids) for given in message.continuations)
 
 
-def _generated(body: bytes) -> int:
-    return generate_pb2.GenerateResponse.FromString(body).usage.total_tokens
+def _generated(body: bytes) -> Used:
+    response = generate_pb2.GenerateResponse.FromString(body)
+    return used(response.usage, [output.finished for output in response.outputs])
 
 
-def _classified(body: bytes) -> int:
-    return classify_pb2.ClassifyResponse.FromString(body).usage.total_tokens
+def _classified(body: bytes) -> Used:
+    return used(classify_pb2.ClassifyResponse.FromString(body).usage, ())
 
 
-_USAGE = {"Generate": _generated, "Classify": _classified}
-"""How the tokens that an answer in one message took are read, of methods that take some."""
+_USED = {"Generate": _generated, "Classify": _classified}
+"""How it is read from an answer in one message what it took, of methods that take something."""
 
 
 def _tokens(request: RawRequest) -> int:

@@ -29,6 +29,8 @@ class Pool:
     ) -> Upstream | None:
         """Choose by affinity where there is a key, else by the power of two random choices.
 
+        Those with a free slot come first.
+
         Args:
             fit: says which can be chosen.
             tried: those that were and failed.
@@ -36,6 +38,7 @@ class Pool:
             key: of calls that are better answered by the same upstream.
         """
         candidates = [upstream for upstream in self.upstreams if fit(upstream) and upstream not in tried]
+        candidates = [upstream for upstream in candidates if upstream.has_slot] or candidates
         if len(candidates) < 2:
             return candidates[0] if candidates else None
         return self._of_two(candidates) if key is None else _by_affinity(candidates, tokens, key)

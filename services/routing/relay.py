@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -37,12 +37,14 @@ class Call:
         metadata: that goes along.
         remaining_s: gives the seconds until its deadline; None where it has none.
         tokens: what it counts for while an upstream has it.
+        outputs: slots of the upstream's that it takes.
         key: of calls that are better answered by the same upstream; None for no matter.
     """
 
     metadata: Sequence[tuple[str, str | bytes]]
     remaining_s: Callable[[], float | None]
     tokens: int = 1
+    outputs: int = 1
     key: bytes | None = None
 
 
@@ -52,6 +54,24 @@ class Reply:
 
     body: bytes
     trailing: Trailing
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What a request took.
+
+    Attributes:
+        tokens: read and written.
+        whole: it came to its own end.
+    """
+
+    tokens: int
+    whole: bool
+
+
+def used(usage: generate_pb2.Usage, finished: Iterable[generate_pb2.OutputFinished]) -> Used:
+    """Read what a request took from its end."""
+    return Used(usage.total_tokens, all(each.reason != generate_pb2.FINISH_REASON_TIME_LIMIT for each in finished))
 
 
 async def ask(route: Route, method: str, body: bytes, call: Call, config: RetryConfig) -> Reply:
@@ -65,7 +85,7 @@ async def ask(route: Route, method: str, body: bytes, call: Call, config: RetryC
         UpstreamError: an upstream's own word.
         ModelUnavailableError: there is no upstream, or none that stays.
     """
-    attempts, loss = Attempts(route, config, call.tokens, call.key), None
+    attempts, loss = Attempts(route, config, call.tokens, call.key, call.outputs), None
     while True:
         try:
             with attempts.next() as upstream:
@@ -95,7 +115,7 @@ class StreamRelay:
 
     Attributes:
         trailing: the metadata that came with its end.
-        used: tokens that it read and wrote in all, where it came to its end.
+        used: what it took, where that was told.
     """
 
     def __init__(
@@ -108,7 +128,7 @@ class StreamRelay:
         self._config = config
         self._outbox = Outbox()
         self._transcript = Transcript(request, config.kept_bytes)
-        self._attempts = Attempts(route, config, call.tokens, call.key)
+        self._attempts = Attempts(route, config, call.tokens, call.key, call.outputs)
         self._resuming = False
         self._record: CallRecord = call_record()
         self._last = b""
@@ -116,7 +136,7 @@ class StreamRelay:
         self._give_up_at: float | None = None
         """Since the stream was lost and nothing new has come."""
         self.trailing: Trailing = ()
-        self.used: int | None = None
+        self.used: Used | None = None
 
     async def run(self, write: Callable[[bytes], Awaitable[None]], computed: Callable[[], None]) -> None:
         """Relay all of it. Cancelling cancels the upstream's call.
@@ -199,7 +219,7 @@ class StreamRelay:
     def _read_usage(self, message: bytes) -> None:
         events = generate_pb2.GenerateStreamResponse.FromString(message).events
         if events and events[-1].HasField("completed"):
-            self.used = events[-1].completed.usage.total_tokens
+            self.used = used(events[-1].completed.usage, [event.finished for event in events])
 
     def _after(self, error: UpstreamError, loss: UpstreamError | None) -> UpstreamError:
         """Say what was lost, where the call may go elsewhere."""

@@ -48,6 +48,7 @@ class Upstream:
         serving: it says that it serves the model.
         withdrawn: it is not to be given calls, whatever it says: it is about to go, or to come.
         work: what it has been given and has not ended, in tokens as they are estimated.
+        outputs: the same, in outputs.
         slots: outputs of the model that it computes at once; None where it hasn't said.
         ejections: how often it was left alone for a while.
         heard: set once it is known whether it serves.
@@ -70,6 +71,7 @@ class Upstream:
         self.serving = False
         self.withdrawn = False
         self.work = 0
+        self.outputs = 0
         self.slots: int | None = None
         self.ejections = 0
         self._learning: asyncio.Task[None] | None = None
@@ -105,14 +107,21 @@ class Upstream:
         """What it has to do, by its weight."""
         return self.work / self.effective_weight
 
+    @property
+    def has_slot(self) -> bool:
+        """Whether it can begin with something else at once, as far as is known."""
+        return self.slots is None or self.outputs < self.slots
+
     @contextmanager
-    def working(self, tokens: int) -> Iterator[None]:
+    def working(self, tokens: int, outputs: int = 1) -> Iterator[None]:
         """Count a call in while it lasts."""
         self.work += tokens
+        self.outputs += outputs
         try:
             yield
         finally:
             self.work -= tokens
+            self.outputs -= outputs
 
     def report(self, error: UpstreamError | None) -> None:
         """Take how a call ended: an error that isn't a loss is an answer."""

@@ -29,6 +29,7 @@ def results(tmp_path_factory):
     trace = str(folder / "trace.json")
     bench("engine", "--quick", "--out", str(folder), "--streams", "2", "--against", "--trace", trace)
     bench("wire", "--quick", "--out", str(folder))
+    bench("overload", "--quick", "--targets", "worker", "--out", str(folder))
     return folder
 
 
@@ -43,6 +44,14 @@ def test_every_measurement_has_figures(results):
     assert size["prefix"]["ratios"]
     assert wire["results"][0]["paddock"][0]["cpu_us_per_token"] > 0
     assert 0 < wire["results"][0]["paddock"][0]["fairness"] <= 1
+
+
+def test_an_overload_leaves_goodput_and_refusals(results):
+    (worker,) = json.loads((results / "overload.json").read_text())["results"]
+    (load,) = worker["loads"]
+    assert worker["capacity"] > 0
+    assert load["good"] <= load["admitted"] <= load["sent"] == sum(c["sent"] for c in load["callers"].values())
+    assert set(load["callers"]) == {"heavy", "light 1", "light 2", "light 3"}
 
 
 def test_the_trace_has_steps_with_the_forward_pass_inside(results):
@@ -63,6 +72,7 @@ def test_the_report_is_made_of_the_results(results):
     assert "## engine" in page
     assert "| mixed | paddock |" in page
     assert "## wire" in page
+    assert "| 2x | heavy |" in page
     assert "not run" in page  # what is asked of a GPU
 
 

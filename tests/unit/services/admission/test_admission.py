@@ -45,7 +45,7 @@ class Door:
         """Have a request served alone, that takes so long."""
         grant = await self.enter(**fields)
         self.clock.pass_(seconds)
-        grant.release()
+        grant.release(whole=True)
 
 
 async def settled() -> None:
@@ -230,6 +230,14 @@ async def test_who_would_be_cut_short_anyhow_may_wait():
     assert not task.done()
     task.cancel()
     await settled()
+
+
+async def test_what_was_cut_short_says_nothing_of_how_long_others_take():
+    door = Door(places=1, max_queue=9)
+    await door.served(10.0)
+    for _ in range(50):
+        (await door.enter()).release(3)
+    assert door.admission.service_time.mean_s == 10.0
 
 
 async def test_before_anything_is_known_nothing_is_late():

@@ -17,7 +17,7 @@ _FORGET_AT = 256
 """Callers that are kept before those who have all of their limits left are dropped."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class LimitsConfig:
     """What a caller may ask; None for no limit.
 

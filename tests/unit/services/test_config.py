@@ -70,6 +70,11 @@ def test_the_defaults_are_those_of_the_schema():
     assert not config.server.insecure
 
 
+def test_limits_of_callers():
+    limits = configs.load(["model=simulator", "server.limits.tokens_per_minute=600"]).server.limits
+    assert (limits.tokens_per_minute, limits.requests) == (600, None)
+
+
 def test_a_folder_of_ones_own_comes_first(tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "mine.yaml").write_text(
@@ -124,6 +129,10 @@ MISTAKES = {
     "models.simulator.aliases=[simulator]": "models.simulator",
     "models.simulator.max_tokens=0": "models.simulator.max_tokens",
     "models.simulator.max_queue=-1": "models.simulator.max_queue",
+    "models.simulator.max_wait_s=0": "models.simulator.max_wait_s",
+    "server.limits.requests=0": "server.limits.requests",
+    "server.limits.tokens_per_minute=-1": "server.limits.tokens_per_minute",
+    "server.limits.request=1": "server.limits.request",
     "models.simulator.chat_layout=alpaca": "models.simulator.chat_layout",
     "models.simulator.guard=llama": "models.simulator.guard",
     "models.simulator.guard=llama_guard": "models.simulator.chat_layout.*none",

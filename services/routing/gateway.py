@@ -112,7 +112,7 @@ class Gateway(ServiceInterceptor):
             relay = StreamRelay(route, request.message, body, _call(context, request), self._router.config.retry)
 
             def computed() -> None:
-                place.used = relay.used
+                place.used, place.begun = relay.used, relay.begun
                 place.leave()
 
             await relay.run(Reader(context, self._stall_s, task).write, computed)
@@ -127,6 +127,10 @@ class Gateway(ServiceInterceptor):
             place = _Place(await admission.enter(demand), hold, _given(request.message))
             try:
                 yield place
+            except ServiceError:
+                if not place.begun:
+                    place.used = Used(0, whole=False)
+                raise
             finally:
                 place.leave()
 
@@ -169,6 +173,7 @@ class _Place:
 
     Attributes:
         used: what its answer says that it took; None where it doesn't.
+        begun: its client has something of an answer.
     """
 
     def __init__(self, grant: Grant, hold: Hold, given: int) -> None:
@@ -177,10 +182,11 @@ class _Place:
         self._hold = hold
         self._given = given
         self.used: Used | None = None
+        self.begun = False
 
     def leave(self) -> None:
         """Let somebody else have the place, once the workers have nothing to do with the request any more."""
-        tokens = None if self.used is None else max(1, self.used.tokens - self._given)
+        tokens = None if self.used is None else max(0, self.used.tokens - self._given)
         self._hold.used = tokens
         self._grant.release(tokens, whole=self.used is not None and self.used.whole)
 

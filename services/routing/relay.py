@@ -138,6 +138,11 @@ class StreamRelay:
         self.trailing: Trailing = ()
         self.used: Used | None = None
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is something of it."""
+        return self._transcript.begun
+
     async def run(self, write: Callable[[bytes], Awaitable[None]], computed: Callable[[], None]) -> None:
         """Relay all of it. Cancelling cancels the upstream's call.
 

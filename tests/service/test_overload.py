@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from services.admission.admission import Cause
+from services.admission.limit import LimitsConfig
 from services.identity.caller import line
 from services.identity.key import new_key
 from tests.service.backend import ScriptedBackend, text
@@ -176,6 +177,19 @@ async def test_a_full_worker_leaves_a_request_to_another_one(checkpoint):
         assert rig.server.router.routes[0].retries == retries + 2
         taken.cancel()
         also_taken.cancel()
+
+
+async def test_what_workers_refuse_counts_for_no_limit(checkpoint):
+    limits = LimitsConfig(requests_per_minute=1, tokens_per_minute=1000)
+    async with gateway(slow(checkpoint, max_queue=0), limits=limits) as (rig, (worker,), _):
+        taken = stream(worker)
+        await first_token(taken)
+        for call in (rig.generate, rig.stream) * 2:
+            assert (await failure(call(request(max_tokens=400)))).reason == "QUEUE_FULL"
+        taken.cancel()
+        await worker.until_idle()
+        assert (await rig.generate(request(max_tokens=1))).usage.completion_tokens == 1
+        assert (await failure(rig.stream(request(max_tokens=1)))).told["limit"] == "requests_per_minute"
 
 
 async def test_a_full_pool_is_not_helped_by_the_one_for_emergencies(checkpoint):

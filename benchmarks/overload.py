@@ -116,8 +116,8 @@ def _tables(result: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
             "caller",
             "asks for, of capacity",
             "has, of capacity",
-            "good, of asked",
-            "Jain's index of the light ones",
+            "good/sent",
+            "Jain's index of the light ones' good/sent",
         ],
         [row for load in result["loads"] for row in _caller_rows(load, capacity)],
     )
@@ -144,8 +144,9 @@ def _load_row(load: Mapping[str, Any], capacity: float) -> list[str]:
 
 
 def _caller_rows(load: Mapping[str, Any], capacity: float) -> Iterator[list[str]]:
-    light = [caller["goodput"] for name, caller in load["callers"].items() if name != "heavy"]
-    for name, caller in load["callers"].items():
+    callers = load["callers"].items()
+    light = [caller["good"] / caller["sent"] for name, caller in callers if name != "heavy" and caller["sent"]]
+    for name, caller in callers:
         yield [
             f"{load['times']:g}x",
             name,

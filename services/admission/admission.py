@@ -17,6 +17,8 @@ from services.telemetry.record import call_record
 
 _SHORTEST_RETRY_S = 0.1
 _LONGEST_RETRY_S = 30.0
+_MOST_LAG = 2.0
+"""Times as long as forecast that a wait is thought to take at most: short ones vary by more, and would keep all out."""
 
 
 class Cause(Enum):
@@ -174,7 +176,7 @@ class Admission:
     async def _wait(self, entry: _Waiting, budget_s: float | None) -> float:
         """Wait for a turn; gives the seconds that it took."""
         began, ahead_s = self._clock(), self._ahead_s(entry)
-        self._queue_up(entry, budget_s, self._lag.most(ahead_s, unknown_s=ahead_s))
+        self._queue_up(entry, budget_s, min(self._lag.most(ahead_s, unknown_s=ahead_s), _MOST_LAG * ahead_s))
         try:
             await asyncio.wait([entry.turn], timeout=self._patience_s(entry, budget_s))
         except asyncio.CancelledError:

@@ -87,9 +87,7 @@ class Server:
         self.router.start()
         interceptors: list[grpc.aio.ServerInterceptor] = [self._edge]
         if telemetry_wanted(self._telemetry_config):
-            self.telemetry = Telemetry(
-                self._telemetry_config, self.models, self.router, self._expiries, self.limiter
-            )
+            self.telemetry = Telemetry(self._telemetry_config, self.models, self.router, self._expiries, self.limiter)
             interceptors.insert(0, Recorder(self.telemetry.call))
         if self.router.routes:
             interceptors.append(Gateway(self.router, self.models, self.limiter, self._config))

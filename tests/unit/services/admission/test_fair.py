@@ -114,7 +114,7 @@ def test_whatever_is_pushed_is_popped_once(entries):
     assert (len(queue), queue.outputs) == (0, 0)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from("abcd"), COSTS), min_size=20, max_size=60),
     st.fixed_dictionaries({caller: st.integers(1, 4) for caller in "abcd"}),

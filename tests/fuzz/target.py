@@ -46,6 +46,7 @@ from services.routing.error import UpstreamError, trailing
 from services.routing.transcript import Transcript, check_beginning
 from services.subject import read_subjects
 from services.text import TextStream
+from services.token_bytes import SpanBytes, TokenBytes
 from tests.checkpoint import END_OF_TEXT, END_OF_TURN, TEXT_IDS, VOCAB_SIZE, write_tokenizer
 
 TARGETS: dict[str, Callable[[bytes], None]] = {}
@@ -73,7 +74,11 @@ def _model() -> tuple[ServedModel, Loaded]:
     config = ModelConfig(name="m", checkpoint="x", backend=SimulatorConfig())
     stops = (END_OF_TEXT, END_OF_TURN)
     defaults = samplings.defaults(dataclasses.asdict(config.sampling), {}, frozenset(Feature), "models.m")
-    loaded = Loaded(tokenizer, ChatEncoder(tokenizer), stops, defaults, capabilities, Admission("m", 4, 4))
+    admission = Admission("m", lambda: 4, 4, 60.0)
+    loaded = Loaded(
+        *(tokenizer, ChatEncoder(tokenizer), stops, defaults, capabilities, admission),
+        *(TokenBytes(tokenizer), SpanBytes(tokenizer)),
+    )
     return ServedModel("m", config), loaded
 
 

@@ -14,6 +14,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from backends.auto.config import AutoConfig
 from backends.simulator.config import SimulatorConfig
 from backends.tensorrt_llm.config import Sampler, TensorrtLlmConfig
+from services.identity.expiry import Expiries
 from services.telemetry.metric import Observer
 from tests.checkpoint import VOCAB_SIZE
 from tests.service.failure import failure
@@ -101,7 +102,8 @@ async def test_a_choice_and_its_reason_are_told(folder):
     async with serving(model_config(folder, config)) as rig:
         model = await rig.model()
         seen = InMemoryMetricReader()
-        Observer(rig.server.models, rig.server.router).register(MeterProvider([seen]).get_meter("test"))
+        observer = Observer(rig.server.models, rig.server.router, Expiries([]), rig.server.limiter)
+        observer.register(MeterProvider([seen]).get_meter("test"))
     assert model.backend.name == "transformers"
     assert "needs 16 GPUs here, and there are 8" in model.backend.choice_reason
     (resource,) = seen.get_metrics_data().resource_metrics

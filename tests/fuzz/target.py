@@ -31,7 +31,7 @@ from llama.verdict import Decision, read_verdict
 from paddock.v1 import classify_pb2, generate_pb2, tokenize_pb2
 from services import request as requests
 from services import sampling as samplings
-from services.admission import Admission
+from services.admission.admission import Admission
 from services.bound import check_bounds
 from services.checks import Checks
 from services.config import ModelConfig

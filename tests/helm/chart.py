@@ -1,0 +1,101 @@
+"""The chart, rendered by Helm 3."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "helm" / "paddock"
+PRESETS = {path.stem: path for path in sorted((CHART / "presets").glob("*.yaml"))}
+EVERYTHING = Path(__file__).parent / "everything.yaml"
+"""Values that turn on all that the chart has, which no preset does."""
+SETS = {**PRESETS, "everything": EVERYTHING}
+TOOLS = Path(sys.prefix) / "helm" / "bin"
+NAMESPACE = "serving"
+
+Object = dict[str, Any]
+
+
+class RefusedError(Exception):
+    """Helm rendered nothing; `str()` is what it said."""
+
+
+def tool(name: str, *args: str, sent: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a program of the chart's tools."""
+    program = TOOLS / name
+    assert program.exists(), f"{program} is missing: `make test` installs it"
+    return subprocess.run([program, *args], input=sent, capture_output=True, text=True, timeout=110, check=False)
+
+
+@lru_cache(maxsize=256)
+def _template(release: str, values: str, preset: str | None, options: tuple[str, ...]) -> str:
+    files = ["--values", str(SETS[preset])] if preset else []
+    args = ["template", release, str(CHART), "--namespace", NAMESPACE, *files, "--values", "-", *options]
+    done = tool("helm", *args, sent=values)
+    if done.returncode:
+        raise RefusedError(done.stderr)
+    return done.stdout
+
+
+def render(preset: str | None = None, /, *options: str, release: str = "paddock", **values: Any) -> Chart:
+    """Render the chart with a preset and values, the later ones on top."""
+    return Chart(_template(release, json.dumps(values), preset, options))
+
+
+def one_model(key: str = "mine", /, **model: Any) -> dict[str, Any]:
+    """Give values with one model, on a GPU unless it says otherwise."""
+    return {"models": {"paddock-tiny": None, key: {"checkpoint": "org/name", **model}}}
+
+
+class Chart:
+    """What Helm wrote."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.objects: list[Object] = [found for found in yaml.load_all(text, yaml.CSafeLoader) if found]
+
+    def all(self, kind: str) -> list[Object]:
+        """Give the objects of a kind."""
+        return [found for found in self.objects if found["kind"] == kind]
+
+    def one(self, kind: str, name: str | None = None) -> Object:
+        """Give the only object of a kind, or of a kind and name."""
+        (found,) = (each for each in self.all(kind) if name in (None, each["metadata"]["name"]))
+        return found
+
+    def templates(self) -> Iterator[tuple[str, Object]]:
+        """Give the pods that there will be, with the name of what makes them and their role in it."""
+        for found in self.objects:
+            name, spec = f"{found['kind']}/{found['metadata']['name']}", found.get("spec", {})
+            if found["kind"] == "Pod":
+                yield name, found
+            elif found["kind"] == "LeaderWorkerSet":
+                for role in ("leaderTemplate", "workerTemplate"):
+                    yield f"{name}/{role}", spec["leaderWorkerTemplate"][role]
+            elif found["kind"] in ("Deployment", "StatefulSet", "Job"):
+                yield name, spec["template"]
+
+    def pod(self, name: str) -> Object:
+        """Give the template of the pods of one workload."""
+        return dict(self.templates())[name]
+
+
+def config_dir(chart: Chart, pod: Mapping[str, Any], folder: Path) -> Path:
+    """Write what a pod has mounted at /etc/paddock, and give its place."""
+    spec = pod["spec"]
+    (name,) = (mount["name"] for mount in spec["containers"][0]["volumeMounts"] if mount["mountPath"] == "/etc/paddock")
+    (volume,) = (volume for volume in spec["volumes"] if volume["name"] == name)
+    data = chart.one("ConfigMap", volume["configMap"]["name"])["data"]
+    for item in volume["configMap"]["items"]:
+        path = folder / item["path"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(data[item["key"]], encoding="utf-8")
+    return folder

@@ -50,6 +50,15 @@ def render(preset: str | None = None, /, *options: str, release: str = "paddock"
     return Chart(_template(release, json.dumps(values), preset, options))
 
 
+def helm_4(*values: Mapping[str, Any]) -> dict[str, Any]:
+    """Render with Helm 4, and give what tests/helm/render4.py writes."""
+    script = str(Path(__file__).parent / "render4.py")
+    done = tool("python", script, str(CHART), NAMESPACE, sent=json.dumps(values))
+    assert done.returncode == 0, done.stderr
+    said: dict[str, Any] = json.loads(done.stdout)
+    return said
+
+
 def one_model(key: str = "mine", /, **model: Any) -> dict[str, Any]:
     """Give values with one model, on a GPU unless it says otherwise."""
     return {"models": {"paddock-tiny": None, key: {"checkpoint": "org/name", **model}}}

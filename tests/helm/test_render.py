@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
-from tests.helm.chart import CHART, EVERYTHING, NAMESPACE, PRESETS, SETS, Chart, render, tool
+from tests.helm.chart import CHART, EVERYTHING, PRESETS, SETS, Chart, helm_4, render, tool
 
 HERE = Path(__file__).parent
 MINORS = [f"1.{minor}" for minor in range(29, 38)]
@@ -43,9 +43,7 @@ def test_helm_lint_finds_nothing():
 
 def test_helm_4_renders_the_same():
     values = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in SETS.values()]
-    done = tool("python", str(HERE / "render4.py"), str(CHART), NAMESPACE, sent=json.dumps(values))
-    assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
+    said = helm_4(*values)
     assert said["version"].startswith("v4.")
     assert said["findings"] == []
     for name, text in zip(SETS, said["rendered"], strict=True):

@@ -151,7 +151,7 @@ job
 {{- $_ := set $inputs "tensorrtLlm" $root.Values.image.tensorrtLlm.version -}}
 {{- $_ = set $inputs "gpu" $model.gpu -}}
 {{- $_ = set $inputs "parallelism" $model.parallelism -}}
-{{- $_ = set $inputs "engine" $model.engine -}}
+{{- $_ = set $inputs "engine" (pick $model.engine "precision" "maxBatchSize" "maxTokens" "maxSequenceLength") -}}
 {{- end -}}
 {{- printf "%s-%s" (include "paddock.cut" (list (index . 1) 40)) (toJson $inputs | sha256sum | trunc 12) -}}
 {{- end -}}

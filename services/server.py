@@ -114,6 +114,7 @@ class Server:
         await server.start()
         if self._probed is not None:
             await self._probed.start()
+            _log.info("health on %s", self.health_address)
         self._grpc = server
         files = [*self._identity.files, *self.router.files]
         watches = (self._watch_health(), follow(files), self._expiries.follow())

@@ -151,3 +151,13 @@ def test_pods_of_other_releases_are_not_let_in(chart):
 
 def test_it_can_be_left_to_others():
     assert not render(networkPolicy={"enabled": False}).all("NetworkPolicy")
+
+
+def test_a_mesh_gets_its_ports():
+    """As docs/deploying.md has it for Istio's ambient mode."""
+    rules = {"extraIngress": [{"ports": [{"port": 15008}]}], "extraEgress": [{"ports": [{"port": 15008}]}]}
+    chart = render(networkPolicy=rules, modelService={"appProtocol": "tcp"})
+    gateway, model = (labels(chart, f"Deployment/paddock-{name}") for name in ("gateway", "model-paddock-tiny"))
+    assert reaches(chart, gateway, model, 15008)
+    service = chart.one("Service", "paddock-model-paddock-tiny")
+    assert service["spec"]["ports"][0]["appProtocol"] == "tcp"

@@ -14,7 +14,7 @@ from tests.service.rig import Client
 
 ALLOWED = "--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"
 AS_SOMEBODY = ("setpriv", "--reuid=1000770000", "--regid=0", "--clear-groups", *ALLOWED) if os.geteuid() == 0 else ()
-"""A user that no /etc/passwd knows, as OpenShift gives out: it may read all, as in an image, and write nothing of root's.
+"""A user that no /etc/passwd knows, as OpenShift gives out. It may read all, as in images, and write nothing of root's.
 Where it isn't root who tests, the process is of whoever does."""
 
 FREE = ("server.address=127.0.0.1:0", "server.health_address=127.0.0.1:0", "telemetry.metrics_address=127.0.0.1:0")

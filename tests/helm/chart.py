@@ -8,9 +8,14 @@ import sys
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
+
+from services import config as configs
+from services.commands.command_line import parse
+from services.config import PaddockConfig
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm" / "paddock"
@@ -47,7 +52,17 @@ def _template(release: str, values: str, preset: str | None, options: tuple[str,
 
 def render(preset: str | None = None, /, *options: str, release: str = "paddock", **values: Any) -> Chart:
     """Render the chart with a preset and values, the later ones on top."""
-    return Chart(_template(release, json.dumps(values), preset, options))
+    return _parsed(_template(release, json.dumps(values), preset, options))
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str) -> Chart:
+    return Chart(text)
+
+
+def distinct(*presets: str) -> list[Object]:
+    """Give each object once that presets have."""
+    return list({json.dumps(found): found for preset in presets for found in render(preset).objects}.values())
 
 
 def helm_4(*values: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,14 +112,36 @@ class Chart:
         return dict(self.templates())[name]
 
 
-def config_dir(chart: Chart, pod: Mapping[str, Any], folder: Path) -> Path:
-    """Write what a pod has mounted at /etc/paddock, and give its place."""
+@lru_cache(maxsize=64)
+def _composed(overrides: tuple[str, ...], files: tuple[tuple[str, str], ...]) -> PaddockConfig:
+    with TemporaryDirectory() as folder:
+        return configs.load(list(overrides), str(_written(dict(files), Path(folder))))
+
+
+def loaded(chart: Chart, pod: Mapping[str, Any]) -> PaddockConfig:
+    """Load a pod's configuration as its process does: with its arguments, and what it has mounted at /etc/paddock."""
+    args = parse(pod["spec"]["containers"][0]["args"])
+    assert args.config_dir == "/etc/paddock"
+    return _composed(tuple(args.overrides), tuple(config_files(chart, pod).items()))
+
+
+def config_files(chart: Chart, pod: Mapping[str, Any]) -> dict[str, str]:
+    """Give what a pod has mounted at /etc/paddock: texts by path."""
     spec = pod["spec"]
     (name,) = (mount["name"] for mount in spec["containers"][0]["volumeMounts"] if mount["mountPath"] == "/etc/paddock")
     (volume,) = (volume for volume in spec["volumes"] if volume["name"] == name)
     data = chart.one("ConfigMap", volume["configMap"]["name"])["data"]
-    for item in volume["configMap"]["items"]:
-        path = folder / item["path"]
+    return {item["path"]: data[item["key"]] for item in volume["configMap"]["items"]}
+
+
+def config_dir(chart: Chart, pod: Mapping[str, Any], folder: Path) -> Path:
+    """Write what a pod has mounted at /etc/paddock, and give its place."""
+    return _written(config_files(chart, pod), folder)
+
+
+def _written(files: Mapping[str, str], folder: Path) -> Path:
+    for name, text in files.items():
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(data[item["key"]], encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     return folder

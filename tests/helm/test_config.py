@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from services import config as configs
 from services.commands.command_line import parse
-from services.config import PaddockConfig
-from tests.helm.chart import SETS, Chart, config_dir, one_model, render
+from tests.helm.chart import SETS, Chart, loaded, one_model, render
 
-GRPC, HEALTH, METRICS = 50051, 50052, 9464
+GATEWAYS = ("cpu-embedded", "everything")
+"""Of other presets, the gateway's configuration is that of the first with another model's name."""
 
 
 def servers(chart: Chart):
@@ -21,19 +20,13 @@ def servers(chart: Chart):
     }
 
 
-def loaded(chart, pod, folder) -> PaddockConfig:
-    """Load a pod's configuration as the process does."""
-    (container,) = pod["spec"]["containers"]
-    args = parse(container["args"])
-    assert args.config_dir == "/etc/paddock"
-    return configs.load(args.overrides, str(config_dir(chart, pod, folder)))
-
-
 @pytest.mark.parametrize("name", SETS)
-def test_every_process_understands_its_configuration(name, tmp_path):
+def test_every_process_understands_its_configuration(name):
     chart = render(name, gateway={"discovery": "dns"})
-    for number, (where, pod) in enumerate(servers(chart).items()):
-        config = loaded(chart, pod, tmp_path / str(number))
+    for where, pod in servers(chart).items():
+        if "gateway" in where and name not in GATEWAYS:
+            continue
+        config = loaded(chart, pod)
         check_ports(config, pod)
         check_times(config, pod, where)
         if "gateway" in where:
@@ -97,14 +90,14 @@ def check_gpus(backend, pod):
     assert limits.get("nvidia.com/gpu", 0) == wanted
 
 
-def test_drain_reaches_the_process(tmp_path):
+def test_drain_reaches_the_process():
     drain = {"preStopSeconds": 7, "timeoutSeconds": 1234}
     chart = render(gateway={"discovery": "dns", "drain": drain}, **one_model(drain={**drain, "timeoutSeconds": 99}))
-    seen = {name: loaded(chart, pod, tmp_path / name).server.drain_s for name, pod in servers(chart).items()}
+    seen = {name: loaded(chart, pod).server.drain_s for name, pod in servers(chart).items()}
     assert seen == {"Deployment/paddock-gateway": 1234.0, "Deployment/paddock-model-mine": 99.0}
 
 
-def test_other_settings_reach_the_process(tmp_path):
+def test_other_settings_reach_the_process():
     chart = render(
         config={"server": {"close_s": 30, "stall_s": 3}, "telemetry": {"log_level": "DEBUG"}},
         gateway={"discovery": "dns", "config": {"server": {"stall_s": 4}, "routing": {"dns_refresh_s": 2}}},
@@ -114,7 +107,7 @@ def test_other_settings_reach_the_process(tmp_path):
             engine={"maxTokens": 4096, "cachePrecision": "fp8", "cacheMemoryFraction": 0.5},
         ),
     )
-    gateway, mine = (loaded(chart, pod, tmp_path / name) for name, pod in servers(chart).items())
+    gateway, mine = (loaded(chart, pod) for name, pod in servers(chart).items())
     assert (gateway.server.stall_s, gateway.server.close_s, gateway.routing.dns_refresh_s) == (4, 30, 2)
     assert (mine.server.stall_s, mine.telemetry.trace_ratio, mine.telemetry.log_level) == (3, 1.0, "DEBUG")
     model = mine.models["mine"]
@@ -129,25 +122,25 @@ def pod_grace(chart):
     return {pod["spec"]["terminationGracePeriodSeconds"] for pod in servers(chart).values()}
 
 
-def test_guards_are_routed_to_by_the_models_they_guard(tmp_path):
+def test_guards_are_routed_to_by_the_models_they_guard():
     chart = render("everything")
-    config = loaded(chart, chart.pod("Deployment/paddock-model-chat"), tmp_path)
+    config = loaded(chart, chart.pod("Deployment/paddock-model-chat"))
     (attached,) = config.models["chat"].guards
     route = config.routing.models["guard"]
     assert (attached.model, route.name, route.guard.value) == ("llama-guard", "llama-guard", "llama_guard")
     assert route.pools[0].dns == "paddock-model-guard.serving.svc:50051"
 
 
-def test_a_revision_reaches_the_process(tmp_path):
+def test_a_revision_reaches_the_process():
     chart = render(**one_model(revision="abc"))
-    config = loaded(chart, chart.pod("Deployment/paddock-model-mine"), tmp_path)
+    config = loaded(chart, chart.pod("Deployment/paddock-model-mine"))
     assert config.models["mine"].revision == "abc"
 
 
-def test_tls_is_mutual_and_its_files_are_mounted(tmp_path):
+def test_tls_is_mutual_and_its_files_are_mounted():
     chart = render("everything", gateway={"discovery": "dns"})
-    for name, pod in servers(chart).items():
-        config = loaded(chart, pod, tmp_path / name)
+    for pod in servers(chart).values():
+        config = loaded(chart, pod)
         mounts = {mount["mountPath"] for mount in pod["spec"]["containers"][0]["volumeMounts"]}
         tls = config.server.tls
         pools = [pool for route in config.routing.models.values() for pool in route.pools]
@@ -172,7 +165,7 @@ def test_tls_is_mutual_and_its_files_are_mounted(tmp_path):
     assert secrets == names.keys()
 
 
-def test_secrets_by_reference_serve_where_there_is_no_cert_manager(tmp_path):
+def test_secrets_by_reference_serve_where_there_is_no_cert_manager():
     tls = {"enabled": True, "gatewaySecret": "mine-gateway", "modelSecrets": {"mine": "mine-model"}}
     chart = render(tls=tls, gateway={"discovery": "dns"}, **one_model())
     assert not chart.all("Certificate")
@@ -183,7 +176,7 @@ def test_secrets_by_reference_serve_where_there_is_no_cert_manager(tmp_path):
         if "secret" in volume
     }
     assert found == {"mine-gateway", "mine-model"}
-    config = loaded(chart, chart.pod("Deployment/paddock-gateway"), tmp_path)
+    config = loaded(chart, chart.pod("Deployment/paddock-gateway"))
     assert config.server.tls.client_ca_file == "/run/tls/ca.crt"
 
 
@@ -210,15 +203,15 @@ def args_of(pod):
     return pod["spec"]["containers"][0]["args"]
 
 
-def test_one_release_per_model(tmp_path):
+def test_one_release_per_model():
     chart = render(gateway={"enabled": False}, **one_model("guard", guard="llama_guard"))
     assert set(servers(chart)) == {"Deployment/paddock-model-guard"}
     assert [args_of(pod)[2] for pod in chart.all("Pod")] == ["paddock-model-guard.serving.svc:50051"]
     assert not chart.all("Role")
-    config = loaded(chart, chart.pod("Deployment/paddock-model-guard"), tmp_path)
+    config = loaded(chart, chart.pod("Deployment/paddock-model-guard"))
     assert config.models["guard"].guard.value == "llama_guard"
     other = {"far": {"name": "far", "pools": [{"name": "main", "dns": "far.elsewhere.svc:50051"}]}}
     gateway = render(gateway={"routes": other, "discovery": "dns"})
-    config = loaded(gateway, gateway.pod("Deployment/paddock-gateway"), tmp_path / "gateway")
+    config = loaded(gateway, gateway.pod("Deployment/paddock-gateway"))
     assert config.routing.models["far"].pools[0].dns == "far.elsewhere.svc:50051"
     assert "paddock-tiny" in config.routing.models

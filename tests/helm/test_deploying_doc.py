@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import subprocess
+from functools import lru_cache
 
 import pytest
 import yaml
@@ -108,19 +109,24 @@ def test_the_gateway_of_another_release_is_led_where_the_model_is(folder):
     assert [service["metadata"]["name"] for service in services] == [host]
 
 
+@lru_cache(maxsize=32)
+def installed(command):
+    """Render what a command of Helm's installs; "" where that needs files that aren't there."""
+    return tool(
+        "helm", "template", *[word for word in shlex.split(command)[2:] if word not in ("--wait", "--install")]
+    ).stdout
+
+
 @pytest.mark.parametrize("command", of("kubectl"))
 def test_kubectl_takes_its_commands(command, folder, monkeypatch):
     """What makes objects is tried without a cluster, where there is a kubectl; of all, what they name is there."""
     monkeypatch.chdir(folder)
     words = shlex.split(command)
     named = [word.split("/")[1] for word in words if re.match(r"(service|deployment)/", word)]
-    charts = [each for each in of("helm") if each.split()[1] in ("install", "upgrade")]
     for name in named:
-        rendered = [
-            tool("helm", "template", *[w for w in shlex.split(each)[2:] if w not in ("--wait", "--install")])
-            for each in charts
-        ]
-        assert any(f"name: {name}\n" in done.stdout for done in rendered), name
+        assert any(
+            f"name: {name}\n" in installed(each) for each in of("helm") if each.split()[1] in ("install", "upgrade")
+        )
     if shutil.which("kubectl") and "create" in words:
         for name in ("id_ed25519", "id_ed25519.pub", "keys.jsonl"):
             (folder / name).write_text("x", encoding="utf-8")

@@ -12,7 +12,7 @@ import yaml
 
 from services import config as configs
 from services.commands.command_line import run
-from tests.helm.chart import PRESETS, config_dir, render
+from tests.helm.chart import PRESETS, loaded, render
 
 CONF = {
     "cpu-embedded": "paddock-tiny",
@@ -52,7 +52,7 @@ def size(quantity):
         (("llama-guard-3-1b", "--memory", "16", "--bandwidth", "50", "--weights", "f32"), 0),
     ],
 )
-def test_a_plan_is_values_of_the_chart(capsys, tmp_path, words, wanted):
+def test_a_plan_is_values_of_the_chart(capsys, words, wanted):
     """As it is printed, with the checkpoint, which no plan knows, and keys where there are several nodes."""
     values = yaml.safe_load(paddock(capsys, "plan", *words, "--helm-values"))
     (key,) = values["models"]
@@ -64,7 +64,7 @@ def test_a_plan_is_values_of_the_chart(capsys, tmp_path, words, wanted):
     pod = chart.pod(where)
     limits = pod["spec"]["containers"][0].get("resources", {}).get("limits", {})
     assert limits.get("nvidia.com/gpu", 0) == wanted
-    (model,) = configs.load(["model=model"], str(config_dir(chart, pod, tmp_path))).models.values()
+    (model,) = loaded(chart, pod).models.values()
     backend = model.backend
     assert model.name == planned["model"]
     assert (backend.context_length, backend.max_concurrency) == (planned["context"], planned["concurrency"])
@@ -99,19 +99,23 @@ def test_a_preset_is_the_plan_that_it_names(capsys, name):
     assert size(preset["resources"]["requests"]["memory"]) >= size(needed)
 
 
+@pytest.fixture(scope="module")
+def plain():
+    """All of conf/model/ that presets stand for."""
+    renamed = "models.llama-guard-3-8b-tensorrt-llm.name=llama-guard-3-8b"  # the name of the other one there
+    return configs.load([f"model=[{','.join(CONF.values())}]", renamed])
+
+
 @pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_serves_as_conf_does(name, tmp_path):
-    (plain,) = configs.load([f"model={CONF[name]}"]).models.values()
+def test_a_preset_serves_as_conf_does(name, plain):
     chart = render(name)
     pod = next(
         pod
         for where, pod in chart.templates()
         if pod["metadata"]["labels"]["app.kubernetes.io/component"] == "model" and "Job" not in where
     )
-    (served,) = configs.load(["model=model"], str(config_dir(chart, pod, tmp_path))).models.values()
-    ours, theirs = dataclasses.asdict(served), dataclasses.asdict(plain)
-    if name == "llama-guard-3-8b":
-        theirs["name"] = "llama-guard-3-8b"  # conf/ has two of them
+    (served,) = loaded(chart, pod).models.values()
+    ours, theirs = dataclasses.asdict(served), dataclasses.asdict(plain.models[CONF[name]])
     if "/ready/" in ours["checkpoint"]:
         assert chart.one("Job")["spec"]["template"]["spec"]["containers"][0]["args"][3] == theirs["checkpoint"]
         for each in (ours, ours["backend"]):

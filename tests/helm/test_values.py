@@ -88,9 +88,12 @@ REFUSED = {
 
 @pytest.mark.parametrize("path", REFUSED)
 def test_the_schema_names_the_path(path):
-    with pytest.raises(RefusedError) as caught:
-        render(**one_model(**REFUSED[path]))
-    assert f"- {path}: " in str(caught.value)
+    """As the validator says it, which Helm has; of one, as Helm does."""
+    errors = jsonschema.Draft202012Validator(SCHEMA).iter_errors(one_model(**REFUSED[path]))
+    assert [".".join(map(str, error.path)) for error in errors] == [path]
+    if path == "models.mine.workload":
+        with pytest.raises(RefusedError, match=f"- {path}: "):
+            render(**one_model(**REFUSED[path]))
 
 
 TLS = {"enabled": True}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 
 from services.commands.command_line import parse
+from services.routing.config import PoolConfig
 from tests.helm.chart import SETS, Chart, loaded, one_model, render
 
 GATEWAYS = ("cpu-embedded", "everything")
@@ -215,3 +218,23 @@ def test_one_release_per_model():
     config = loaded(gateway, gateway.pod("Deployment/paddock-gateway"))
     assert config.routing.models["far"].pools[0].dns == "far.elsewhere.svc:50051"
     assert "paddock-tiny" in config.routing.models
+
+
+@pytest.mark.skipif(
+    "endpoint_slices" not in {entry.name for entry in fields(PoolConfig)},
+    reason="the pools of this gateway don't follow EndpointSlices yet",
+)
+def test_the_gateway_follows_the_endpoint_slices_of_each_model():
+    """Without any values too: of the Service, the namespace and the port that there are."""
+    for chart in (render(), render("everything", gateway={"discovery": "endpointSlices"})):
+        config = loaded(chart, chart.pod("Deployment/paddock-gateway"))
+        assert config.routing.models
+        for key, route in config.routing.models.items():
+            (pool,) = route.pools
+            wanted = pool.endpoint_slices
+            service = chart.one("Service", wanted.service)
+            assert service["metadata"]["namespace"] == wanted.namespace
+            assert wanted.port in {port["name"] for port in service["spec"]["ports"]}
+            assert service["spec"]["selector"]["paddock/model"] == key
+            if pool.tls.ca_file:
+                assert pool.tls.server_name == f"{wanted.service}.{wanted.namespace}.svc"

@@ -58,7 +58,7 @@ def test_a_plan_is_values_of_the_chart(capsys, words, wanted):
     (key,) = values["models"]
     planned = json.loads(paddock(capsys, "plan", *words, "--json"))
     values["models"] |= {"paddock-tiny": None}
-    more = {"checkpoint": "org/name", "launch": {"existingSecret": "ssh"}}
+    more = {"checkpoint": "org/name", "launch": {"existingSecret": "ssh"}, "cache": {"size": "1Ti"}}
     chart = render(models={**values["models"], key: {**values["models"][key], **more}})
     where = next(name for name, _ in chart.templates() if f"paddock-model-{key}" in name and "worker" not in name)
     pod = chart.pod(where)

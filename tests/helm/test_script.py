@@ -126,7 +126,11 @@ def test_who_waits_for_the_cache_goes_on_when_it_is_there(tmp_path):
 def wide():
     """A model over two nodes."""
     sizes = {"tensor": 8, "pipeline": 2, "nodes": 2}
-    return render(**one_model(parallelism=sizes, launch={"existingSecret": "ssh"}, drain={"preStopSeconds": 3}))
+    return render(
+        **one_model(
+            parallelism=sizes, launch={"existingSecret": "ssh"}, cache={"size": "1Ti"}, drain={"preStopSeconds": 3}
+        )
+    )
 
 
 def test_the_leader_starts_all_ranks_when_their_pods_answer(tmp_path, wide):

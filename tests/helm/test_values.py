@@ -137,6 +137,14 @@ SENTENCES = {
         "cache": {"size": "1Gi"},
         "engine": {"precision": "int4", "build": {"enabled": True}},
     },
+    r"models\.mine\.cache: is missing, and the ranks of 2 nodes": {
+        "parallelism": {"tensor": 2, "nodes": 2},
+        "launch": {"existingSecret": "ssh"},
+    },
+    r"models\.mine\.gpu\.product: is an affinity to nodes": {
+        "gpu": {"product": "H100"},
+        "affinity": {"nodeAffinity": {"x": {}}},
+    },
     r"models\.mine\.autoscaling\.prometheusAddress: is missing": {"autoscaling": {"kind": "keda"}},
     r"models\.mine\.guards\[0\]\.model: \"absent\" is no key": {"guards": [{"model": "absent", "subject": "input"}]},
     r"models\.mine\.guards\[0\]\.model: models\.mine is no guard": {"guards": [{"model": "mine", "subject": "input"}]},

@@ -32,6 +32,7 @@ def test_gpus_of_other_makers_and_products():
 
 def test_several_nodes_and_only_they_are_a_leader_worker_set():
     wide = {"parallelism": {"tensor": 8, "pipeline": 2, "nodes": 2}, "launch": {"existingSecret": "ssh"}}
+    wide |= {"cache": {"existingClaim": "models"}}
     chart = render(**one_model(replicas=3, **wide))
     found = chart.one("LeaderWorkerSet")["spec"]
     assert (found["replicas"], found["leaderWorkerTemplate"]["size"]) == (3, 2)
@@ -242,7 +243,7 @@ def test_a_stateful_set_has_a_cache_for_each_replica():
 @pytest.mark.parametrize("kind", ["keda", "hpa"])
 @pytest.mark.parametrize("nodes", [1, 2])
 def test_who_scales_alone_says_how_many(kind, nodes):
-    wide = {"parallelism": {"tensor": 8, "nodes": nodes}, "launch": {"existingSecret": "ssh"}}
+    wide = {"parallelism": {"tensor": 8, "nodes": nodes}, "launch": {"existingSecret": "ssh"}, "cache": {"size": "1Gi"}}
     scaling = {"kind": kind, "maxReplicas": 5, "targetAdmitted": 9, "prometheusAddress": "http://prometheus:9090"}
     chart = render(**one_model(autoscaling=scaling, **wide))
     scaler = chart.one({"keda": "ScaledObject", "hpa": "HorizontalPodAutoscaler"}[kind])["spec"]
@@ -262,3 +263,18 @@ def test_a_dashboard_is_there_from_one_place():
     source = CHART / "dashboards" / "paddock.json"
     assert shown.strip() == source.read_text(encoding="utf-8").strip()
     assert (ROOT / "docs" / "dashboard.json").resolve() == source
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_replicas_are_spread_over_nodes_and_zones(name):
+    """As far as that goes: a pod that must share a node is better than none."""
+    for where, pod in render(name).templates():
+        if where.startswith("Pod/"):
+            continue
+        for spread in pod["spec"]["topologySpreadConstraints"]:
+            assert spread["whenUnsatisfiable"] == "ScheduleAnyway"
+            assert spread["labelSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items(), where
+    own = [{"maxSkew": 2, "topologyKey": "rack", "whenUnsatisfiable": "DoNotSchedule"}]
+    chart = render(gateway={"topologySpreadConstraints": own}, modelDefaults={"topologySpreadConstraints": own})
+    for where in ("Deployment/paddock-gateway", "Deployment/paddock-model-paddock-tiny"):
+        assert chart.pod(where)["spec"]["topologySpreadConstraints"] == own

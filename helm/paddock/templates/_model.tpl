@@ -69,6 +69,12 @@
 {{- if and (gt $nodes 1) (not $model.launch.existingSecret) -}}
 {{- fail (printf "%s.launch.existingSecret: is missing, and MPI needs it over %d nodes; docs/deploying.md makes one" $at $nodes) -}}
 {{- end -}}
+{{- if and (gt $nodes 1) (not (or $model.cache.existingClaim $model.cache.size)) -}}
+{{- fail (printf "%s.cache: is missing, and the ranks of %d nodes read the same files; set cache.existingClaim or cache.size" $at $nodes) -}}
+{{- end -}}
+{{- if and $model.gpu.product (dig "nodeAffinity" "" $model.affinity) -}}
+{{- fail (printf "%s.gpu.product: is an affinity to nodes, and affinity.nodeAffinity another; put both there" $at) -}}
+{{- end -}}
 {{- include "paddock.checkCache" (list $at $model $workload) -}}
 {{- include "paddock.checkBuild" (list $at $model) -}}
 {{- if and (eq $model.autoscaling.kind "keda") (not $model.autoscaling.prometheusAddress) -}}

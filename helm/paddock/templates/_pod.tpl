@@ -115,26 +115,31 @@ lifecycle:
 {{- end -}}
 {{- end -}}
 
-{{/* (values of a part, extra tolerations, extra node affinity terms) */}}
+{{/* (values of a part, its selector, extra tolerations, extra node affinity terms). Pods are spread, as far as that goes,
+over nodes and zones, where nothing else is said. */}}
 {{- define "paddock.placement" -}}
 {{- $part := index . 0 -}}
+{{- $spread := $part.topologySpreadConstraints -}}
+{{- if not $spread -}}
+{{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" -}}
+{{- $spread = append $spread (dict "maxSkew" 1 "topologyKey" . "whenUnsatisfiable" "ScheduleAnyway" "labelSelector" (dict "matchLabels" (index $ 1 | fromYaml))) -}}
+{{- end -}}
+{{- end -}}
 {{- with $part.nodeSelector }}
 nodeSelector: {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with concat (index . 1) $part.tolerations }}
+{{- with concat (index . 2) $part.tolerations }}
 tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- $affinity := $part.affinity -}}
-{{- if index . 2 -}}
-{{- $required := dict "requiredDuringSchedulingIgnoredDuringExecution" (dict "nodeSelectorTerms" (list (dict "matchExpressions" (index . 2)))) -}}
+{{- if index . 3 -}}
+{{- $required := dict "requiredDuringSchedulingIgnoredDuringExecution" (dict "nodeSelectorTerms" (list (dict "matchExpressions" (index . 3)))) -}}
 {{- $affinity = merge (deepCopy $affinity) (dict "nodeAffinity" $required) -}}
 {{- end -}}
 {{- with $affinity }}
 affinity: {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with $part.topologySpreadConstraints }}
-topologySpreadConstraints: {{- toYaml . | nindent 2 }}
-{{- end }}
+topologySpreadConstraints: {{- toYaml $spread | nindent 2 }}
 {{- with $part.priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}

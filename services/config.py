@@ -95,6 +95,8 @@ class ServerConfig:
 
     Attributes:
         address: host:port, or unix:PATH. Port 0 takes a free one.
+        health_address: host:port where the health service alone answers, in the clear and to anybody, for probes that
+            can't show a certificate, such as Kubernetes' own; None for nowhere.
         insecure: allow an address that other machines reach, though callers are not identified, and keys that travel
             unencrypted, to this server and to workers.
         tls: certificates; without them connections are plain.
@@ -128,6 +130,7 @@ class ServerConfig:
     """
 
     address: str = "127.0.0.1:50051"
+    health_address: str | None = None
     insecure: bool = False
     tls: TlsConfig = field(default_factory=TlsConfig)
     api_keys: str | None = None
@@ -305,9 +308,12 @@ _MOST_S = _MOST // 1000
 
 
 def _check_address(server: ServerConfig) -> None:
-    match = re.fullmatch(r".+:(\d{1,5})", server.address)
-    if not server.address.startswith("unix:") and not (match and int(match[1]) < 2**16):
-        raise ConfigError(f"server.address: {server.address!r} is no host:port; give one such as 127.0.0.1:50051")
+    for key, address in (("address", server.address), ("health_address", server.health_address)):
+        match = re.fullmatch(r".+:(\d{1,5})", address or ":0")
+        if address is not None and not address.startswith("unix:") and not (match and int(match[1]) < 2**16):
+            raise ConfigError(f"server.{key}: {address!r} is no host:port; give one such as 127.0.0.1:50051")
+    if server.health_address == server.address and not server.address.endswith(":0"):
+        raise ConfigError(f"server.health_address: {server.address} is server.address already; give another port")
     check_server(server)
 
 

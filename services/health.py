@@ -18,18 +18,27 @@ _MAX_WATCHES = 4096
 
 _Response = health_pb2.HealthCheckResponse
 
+LIVENESS = "liveness"
+"""A service that is serving for as long as the process can answer, also while it loads or drains."""
+
+_STREAMS = 16
+"""Calls at once of one connection to the port that has health alone; what probes make is one at a time."""
+_MESSAGE_BYTES = 4096
+_CONNECTION_AGE_MS = 600_000
+
 
 class HealthServicer(health_pb2_grpc.HealthServicer):
     """Tells which services are serving."""
 
     def __init__(self) -> None:
-        self._serving: dict[str, bool] = {}
+        self._serving: dict[str, bool] = {LIVENESS: True}
         self._changed = asyncio.Event()
         self._ended = False
         self._watches = 0
 
     def set(self, serving: dict[str, bool]) -> None:
         """Replace what is known of all services."""
+        serving = {**serving, LIVENESS: True}
         if serving != self._serving:
             self._serving = serving
             self._announce()
@@ -76,3 +85,18 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         if service not in self._serving:
             return _Response(status=_Response.SERVICE_UNKNOWN)
         return _Response(status=_Response.SERVING if self._serving[service] else _Response.NOT_SERVING)
+
+
+def health_server(servicer: HealthServicer) -> grpc.aio.Server:
+    """Make a server of health and nothing else, for a port of its own."""
+    server = grpc.aio.server(
+        options=[
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_concurrent_streams", _STREAMS),
+            ("grpc.max_receive_message_length", _MESSAGE_BYTES),
+            ("grpc.max_connection_age_ms", _CONNECTION_AGE_MS),
+            ("grpc.max_connection_age_grace_ms", _CONNECTION_AGE_MS),
+        ]
+    )
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    return server

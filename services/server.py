@@ -17,7 +17,7 @@ from services.admission.limit import Limiter
 from services.config import PaddockConfig, ServerConfig
 from services.edge import Edge
 from services.errors import ConfigError
-from services.health import HealthServicer
+from services.health import HealthServicer, health_server
 from services.identity.certificate import server_credentials, server_files
 from services.identity.expiry import Expiries
 from services.identity.file import follow
@@ -47,6 +47,7 @@ class Server:
 
     Attributes:
         address: where it listens, once started.
+        health_address: where health alone answers, once started; None for nowhere.
         models: what it serves.
         router: the models that it leaves to other processes.
         limiter: of its callers.
@@ -69,10 +70,12 @@ class Server:
         self.telemetry: Telemetry | None = None
         self._telemetry_config = config.telemetry
         self.address = config.server.address
+        self.health_address = config.server.health_address
         self._identity = Identity(config.server, lambda: (*self.router.routes, *self.models.all))
         self._edge = Edge(config.server, self._identity)
         self._health = HealthServicer()
         self._grpc: grpc.aio.Server | None = None
+        self._probed: grpc.aio.Server | None = None
         self._watchers: list[asyncio.Task[None]] = []
         self._draining = False
         self._died = asyncio.Event()
@@ -102,7 +105,10 @@ class Server:
         try:
             if self.telemetry is not None:
                 await self.telemetry.start()
-            self.address = _bind(server, self._config.address, self._credentials)
+            self.address = _bind(server, "address", self._config.address, self._credentials)
+            if self._config.health_address is not None:
+                self._probed = health_server(self._health)
+                self.health_address = _bind(self._probed, "health_address", self._config.health_address, None)
         except ConfigError:
             await self.router.close()
             if self.telemetry is not None:
@@ -110,6 +116,9 @@ class Server:
             raise
         self._report_health()
         await server.start()
+        if self._probed is not None:
+            await self._probed.start()
+            _log.info("health on %s", self.health_address)
         self._grpc = server
         files = [*self._identity.files, *self.router.files]
         watches = (self._watch_health(), follow(files), self._expiries.follow())
@@ -150,7 +159,9 @@ class Server:
             _log.warning("calls were still going on after %g s and are ended", self._config.drain_s)
         await asyncio.gather(*(self._close(model) for model in self.models.all))
         self._health.end()
-        await self._grpc.stop(_STOP_GRACE_S)
+        await asyncio.gather(
+            *(server.stop(_STOP_GRACE_S) for server in (self._grpc, self._probed) if server is not None)
+        )
         await self.router.close()
         await _ended_calls()
         if self.telemetry is not None:
@@ -192,14 +203,14 @@ def _name(task: asyncio.Task[Any]) -> str:
     return getattr(task.get_coro(), "__qualname__", "")
 
 
-def _bind(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials | None) -> str:
+def _bind(server: grpc.aio.Server, key: str, address: str, credentials: grpc.ServerCredentials | None) -> str:
     try:
         port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     except RuntimeError:
         port = 0
     if not port:
         raise ConfigError(
-            f"server.address: {address} can't be bound; stop the program that uses it, or set another address"
+            f"server.{key}: {address} can't be bound; stop the program that uses it, or set another address"
         )
     return address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
 

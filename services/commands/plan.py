@@ -68,6 +68,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """Plan and print."""
     try:
         plans = _smallest(args) if args.smallest else [solve(question(args))]
+        values = helm_values(plans[0]) if args.helm_values else ""
     except PlanError as error:
         raise UsageError(str(error)) from None
     if args.json:
@@ -75,7 +76,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         said |= {"alternatives": [facts(plan) for plan in plans[1:]]} if args.smallest else {}
         console.write(f"{json.dumps(said, indent=2)}\n")
     elif args.helm_values:
-        console.write(helm_values(plans[0]))
+        console.write(values)
     else:
         tables = sections(plans[0])
         console.write("\n".join(map(table, [*tables, alternatives(plans)] if args.smallest else tables)))

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from llama.architecture import Decoder
 from llama.memory import CACHE_BLOCK, TRAINING, Precision, cache_bytes_per_token, unquantized_parameters, weights_bytes
 from llama.placement import CACHE_SHARE, RESERVE_BYTES, STEP_TOKENS
-from services.planner.plan import Plan
+from services.planner.plan import Plan, PlanError
 
 _GB = 10**9
 _LABEL = 63  # characters of a name in Kubernetes
@@ -128,35 +128,35 @@ def alternatives(plans: Sequence[Plan]) -> list[tuple[str, ...]]:
 
 
 def helm_values(plan: Plan) -> str:
-    """Return a plan as YAML values of the chart: one model, placed, with the limits that the memory was counted for."""
+    """Return a plan as YAML values of the chart: one model, placed, with the limits that the memory was counted for.
+
+    The chart counts GPUs by itself; of memory it is told what a machine without GPUs needs.
+
+    Raises:
+        PlanError: keys and values in a precision that no backend stores them in.
+    """
     question, placement = plan.question, plan.placement
-    per_node = placement.devices // placement.nodes
-    memory = -(-(question.device.memory - max(0, plan.headroom)) // 2**30)
-    resources = (
-        {"limits": {"nvidia.com/gpu": per_node}} if question.device.gpu else {"requests": {"memory": f"{memory}Gi"}}
-    )
-    values = {
-        "models": {
-            _label(question.name): {
-                "name": question.name,
-                "parallelism": {
-                    "tensor": placement.tensor,
-                    "pipeline": placement.pipeline,
-                    "nodes": placement.nodes,
-                },
-                "engine": {
-                    "precision": question.weights.value,
-                    "cachePrecision": question.stored.value,
-                    "cacheMemoryFraction": CACHE_SHARE,
-                    "maxBatchSize": question.sequences,
-                    "maxTokens": STEP_TOKENS,
-                    "maxSequenceLength": question.context,
-                },
-                "resources": resources,
-            }
-        }
+    if question.stored in (Precision.int8, Precision.int4):
+        raise PlanError(f"no backend stores keys and values in {question.stored.value}: set --kv bf16, or --kv fp8")
+    vendor = question.device.gpu and isinstance(question.model, Decoder)
+    engine = {
+        "precision": question.weights.value,
+        "cachePrecision": question.stored.value,
+        "maxBatchSize": question.sequences,
+        "maxTokens": STEP_TOKENS,
+        "maxSequenceLength": question.context,
     }
-    return OmegaConf.to_yaml(OmegaConf.create(values))
+    model: dict[str, Any] = {
+        "name": question.name,
+        "backend": "tensorrt_llm" if vendor else "transformers",
+        "device": "gpu" if question.device.gpu else "cpu",
+        "parallelism": {"tensor": placement.tensor, "pipeline": placement.pipeline, "nodes": placement.nodes},
+        "engine": engine | ({"cacheMemoryFraction": CACHE_SHARE} if vendor else {}),
+    }
+    if not question.device.gpu:
+        memory = -(-(question.device.memory - max(0, plan.headroom)) // 2**30)
+        model["resources"] = {"requests": {"memory": f"{memory}Gi"}}
+    return OmegaConf.to_yaml(OmegaConf.create({"models": {_label(question.name): model}}))
 
 
 def _label(name: str) -> str:

@@ -14,13 +14,14 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from backends.errors import LoadError
 from backends.simulator.config import Fault
+from backends.types import TokenDelta
 from paddock.v1 import model_pb2
 from services.config import PaddockConfig
 from services.errors import ConfigError
 from services.server import Server
-from tests.service.backend import ScriptedBackend
+from tests.service.backend import ScriptedBackend, byte_id
 from tests.service.failure import failure
-from tests.service.rig import MODEL, model_config, request, serving, simulator, soon, until
+from tests.service.rig import MODEL, Client, model_config, request, serving, simulator, soon, until
 from tests.service.test_cancellation import first_token
 
 Code = grpc.StatusCode
@@ -279,3 +280,57 @@ async def test_get_model_describes_it_in_full(rig):
     supported = {field.name for field, value in described.support.ListFields() if value}
     assert {"supports_generate", "supports_chat", "supports_continuation", "supports_logprobs"} <= supported
     assert not {"supports_classify", "supports_guards", "supports_response_format"} & supported
+
+
+async def _unending(wanted):
+    yield TokenDelta((byte_id("a"),))
+    await asyncio.Event().wait()
+
+
+async def test_probes_have_a_port_of_their_own(checkpoint):
+    """Health through loading, serving and draining, liveness throughout, and no other service."""
+    backend = ScriptedBackend(_unending)
+    backend.may_load.clear()
+    async with serving(model_config(checkpoint), backend=backend, load=False, health_address="127.0.0.1:0") as rig:
+        probe = Client(rig.server.health_address)
+        watch = probe.health.Watch(health_pb2.HealthCheckRequest())
+        loading = asyncio.ensure_future(rig.server.load())
+        assert [await probe.serving(service) for service in ("", "liveness")] == ["NOT_SERVING", "SERVING"]
+        for call in (probe.generate(request()), probe.model()):
+            assert (await failure(call)).code is Code.UNIMPLEMENTED
+        reflected = reflection_pb2_grpc.ServerReflectionStub(probe.channel).ServerReflectionInfo(
+            iter([reflection_pb2.ServerReflectionRequest(list_services="")])
+        )
+        with pytest.raises(grpc.aio.AioRpcError, match="UNIMPLEMENTED"):
+            await soon(reflected.read())
+        backend.may_load.set()
+        await soon(loading)
+        assert [await probe.serving(service) for service in ("", SERVICE, "liveness")] == ["SERVING"] * 3
+
+        call = rig.stub.GenerateStream(request(max_tokens=4))
+        await first_token(call)
+        stopping = asyncio.ensure_future(rig.server.stop())
+        states = [(await soon(watch.read())).status for _ in range(3)]
+        assert states == [NOT_SERVING, SERVING, NOT_SERVING]
+        assert await probe.serving("liveness") == "SERVING"
+        call.cancel()
+        await soon(stopping)
+        with pytest.raises(grpc.aio.AioRpcError, match="UNAVAILABLE"):
+            await probe.serving("liveness")
+        await probe.channel.close()
+
+
+async def test_a_probe_sends_little_and_asks_for_no_certificate(checkpoint):
+    async with serving(model_config(checkpoint), health_address="127.0.0.1:0") as rig:
+        probe = Client(rig.server.health_address)
+        with pytest.raises(grpc.aio.AioRpcError, match="RESOURCE_EXHAUSTED"):
+            await probe.serving("x" * 5000)
+        assert await probe.serving() == "SERVING"
+        await probe.channel.close()
+
+
+async def test_a_taken_health_address_is_an_error(checkpoint):
+    async with serving(model_config(checkpoint)) as rig:
+        with pytest.raises(ConfigError, match=r"server\.health_address: .* can't be bound"):
+            async with serving(model_config(checkpoint), health_address=rig.address):
+                pass

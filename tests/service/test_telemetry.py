@@ -28,6 +28,7 @@ from services.guard.config import GuardConfig, GuardSubject
 from services.server import Server
 from services.telemetry.config import TelemetryConfig
 from services.telemetry.log import JsonFormatter
+from tests.helm.chart import render
 from tests.scripted_guard import ScriptedGuard
 from tests.service.answer import Stream
 from tests.service.backend import Breaking, ScriptedBackend, byte_id, text
@@ -257,23 +258,53 @@ def live(told):
     return labels
 
 
+OF_PROMETHEUS = {"namespace"}
+"""Labels that a ServiceMonitor adds; the chart asks for them where it makes one."""
+
+
+def queried(query, known):
+    """Check that metrics and labels of a query are live ones, and give its metrics and what it groups by."""
+    grouped = {label.strip() for by in re.findall(r"by \(([^)]*)\)", query) for label in by.split(",")}
+    selected = {match for within in re.findall(r"{([^}]*)}", query) for match in re.findall(r"(\w+)[!=]", within)}
+    bare = re.sub(r"by \([^)]*\)|{[^}]*}", "", query)
+    names = re.findall(r"\b(?:paddock|gen_ai)_\w+", bare)
+    assert names, query
+    for name in names:
+        assert (grouped | selected) - OF_PROMETHEUS <= known.get(name, set()), query
+    return names, grouped
+
+
 async def test_every_query_of_the_dashboard_finds_its_metrics_and_labels(told):
     known = live(told)
     asked = set()
     panels = json.loads((DOCS / "dashboard.json").read_text())["panels"]
     for target in (target for panel in panels for target in panel["targets"]):
-        query = target["expr"]
-        grouped = {label.strip() for by in re.findall(r"by \(([^)]*)\)", query) for label in by.split(",")}
-        selected = {match for within in re.findall(r"{([^}]*)}", query) for match in re.findall(r"(\w+)[!=]", within)}
-        bare = re.sub(r"by \([^)]*\)|{[^}]*}", "", query)
-        names = re.findall(r"\b(?:paddock|gen_ai)_\w+", bare)
-        assert names, query
-        for name in names:
-            assert grouped | selected <= known.get(name, set()), query
-        assert set(re.findall(r"{{(\w+)}}", target["legendFormat"])) <= grouped - {"le"}, query
+        names, grouped = queried(target["expr"], known)
+        assert set(re.findall(r"{{(\w+)}}", target["legendFormat"])) <= grouped - {"le"}, target
         asked |= set(names)
     families_asked = {re.sub(r"_(bucket|count|sum)$", "", name) for name in asked}
     assert families_asked == {re.sub(r"_(bucket|count|sum)$", "", name) for name in known}
+
+
+@pytest.mark.parametrize("scraped", [True, False], ids=["ServiceMonitor", "no ServiceMonitor"])
+async def test_every_query_of_the_chart_finds_its_metrics_and_labels(told, scraped):
+    known = live(told)
+    chart = render("everything", monitoring={"serviceMonitor": {"enabled": scraped}})
+    rules = [rule for group in chart.one("PrometheusRule")["spec"]["groups"] for rule in group["rules"]]
+    assert len(rules) >= 6
+    for rule in rules:
+        _, grouped = queried(rule["expr"], known)
+        assert set(re.findall(r"\$labels\.(\w+)", str(rule["annotations"]))) <= grouped
+    triggers = [trigger["metadata"] for scaled in chart.all("ScaledObject") for trigger in scaled["spec"]["triggers"]]
+    assert triggers
+    for trigger in triggers:
+        queried(trigger["query"], known)
+    assert all(("namespace" in query) == scraped for query in (rules[0]["expr"], triggers[0]["query"]))
+    scalers = [scaler for scaler in chart.all("HorizontalPodAutoscaler") if "pods" in scaler["spec"]["metrics"][0]]
+    for scaler in scalers:
+        metric = scaler["spec"]["metrics"][0]["pods"]["metric"]
+        assert metric["selector"]["matchLabels"].keys() <= known[metric["name"]]
+    assert scalers
 
 
 async def test_operating_lists_every_metric_with_its_labels(told):

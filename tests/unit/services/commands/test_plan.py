@@ -53,6 +53,8 @@ def test_prints_helm_values(run):
         "models": {
             "llama-3-1-405b": {
                 "name": "llama-3.1-405b",
+                "backend": "tensorrt_llm",
+                "device": "gpu",
                 "parallelism": {"tensor": 8, "pipeline": 2, "nodes": 2},
                 "engine": {
                     "precision": "bf16",
@@ -62,7 +64,6 @@ def test_prints_helm_values(run):
                     "maxTokens": 8192,
                     "maxSequenceLength": 8192,
                 },
-                "resources": {"limits": {"nvidia.com/gpu": 8}},
             }
         }
     }
@@ -71,7 +72,15 @@ def test_prints_helm_values(run):
 def test_helm_values_of_a_machine_ask_for_memory(run):
     words = ("plan", "llama-guard-3-1b", "--memory", "32", "--bandwidth", "50", "--helm-values")
     (model,) = OmegaConf.create(run(*words).out).models.values()
+    assert (model.backend, model.device) == ("transformers", "cpu")
+    assert "cacheMemoryFraction" not in model.engine
     assert 0 < int(model.resources.requests.memory.removesuffix("Gi")) < 30
+
+
+def test_helm_values_of_what_no_backend_stores_are_refused(run):
+    result = run("plan", "llama-3.1-8b", "--gpu", "A100-80GB", "--kv", "int8", "--helm-values")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.endswith("in int8: set --kv bf16, or --kv fp8\n")
 
 
 def test_smallest(run):

@@ -244,7 +244,7 @@ def test_a_stateful_set_has_a_cache_for_each_replica():
 @pytest.mark.parametrize("nodes", [1, 2])
 def test_who_scales_alone_says_how_many(kind, nodes):
     wide = {"parallelism": {"tensor": 8, "nodes": nodes}, "launch": {"existingSecret": "ssh"}, "cache": {"size": "1Gi"}}
-    scaling = {"kind": kind, "maxReplicas": 5, "targetAdmitted": 9, "prometheusAddress": "http://prometheus:9090"}
+    scaling = {"kind": kind, "maxReplicas": 5, "targetOutputs": 9, "prometheusAddress": "http://prometheus:9090"}
     chart = render(**one_model(autoscaling=scaling, **wide))
     scaler = chart.one({"keda": "ScaledObject", "hpa": "HorizontalPodAutoscaler"}[kind])["spec"]
     target = scaler["scaleTargetRef"]

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 from tests.checkpoint import write_tokenizer
+
+settings.register_profile("paddock", deadline=None)  # a busy machine is no mistake
+settings.load_profile("paddock")
 
 _HERE = Path(__file__).parent
 _ON_ONE_LOOP = {_HERE / "e2e", _HERE / "service"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -241,13 +241,17 @@ def _given(message: Any) -> int:
     return sum(len(given.token_ids) for given in message.continuations)
 
 
-def _generated(body: bytes) -> Used:
-    response = generate_pb2.GenerateResponse.FromString(body)
-    return used(response.usage, [output.finished for output in response.outputs])
+def _generated(body: bytes) -> Used | None:
+    with suppress(DecodeError):  # whatever a worker sends is relayed
+        response = generate_pb2.GenerateResponse.FromString(body)
+        return used(response.usage, [output.finished for output in response.outputs])
+    return None
 
 
-def _classified(body: bytes) -> Used:
-    return used(classify_pb2.ClassifyResponse.FromString(body).usage, ())
+def _classified(body: bytes) -> Used | None:
+    with suppress(DecodeError):
+        return used(classify_pb2.ClassifyResponse.FromString(body).usage, ())
+    return None
 
 
 _USED = {"Generate": _generated, "Classify": _classified}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import grpc.aio
+from google.protobuf.message import DecodeError
 
 from paddock.v1 import generate_pb2
 from services.routing.attempt import Attempts
@@ -222,7 +223,10 @@ class StreamRelay:
             made.cancel()
 
     def _read_usage(self, message: bytes) -> None:
-        events = generate_pb2.GenerateStreamResponse.FromString(message).events
+        try:
+            events = generate_pb2.GenerateStreamResponse.FromString(message).events
+        except DecodeError:  # whatever a worker sends is relayed
+            return
         if events and events[-1].HasField("completed"):
             self.used = used(events[-1].completed.usage, [event.finished for event in events])
 

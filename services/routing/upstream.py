@@ -11,6 +11,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
+from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from paddock.v1 import model_pb2
@@ -185,16 +186,13 @@ class Upstream:
 
     async def _learn(self) -> None:
         """Ask how many outputs it computes at once, until it says so: another one may have taken its address."""
-        get_model: Any = self.channel.unary_unary(
-            _GET_MODEL,
-            request_serializer=model_pb2.GetModelRequest.SerializeToString,
-            response_deserializer=model_pb2.GetModelResponse.FromString,
-        )
-        request = model_pb2.GetModelRequest(model=self._model)
+        get_model: Any = self.channel.unary_unary(_GET_MODEL)  # gRPC would log what it can't read with its traceback
+        request = model_pb2.GetModelRequest(model=self._model).SerializeToString()
         while True:
             try:
-                answer = await get_model(request, timeout=_LEARN_S, metadata=self.credential.metadata)
-            except grpc.aio.AioRpcError:
+                told = await get_model(request, timeout=_LEARN_S, metadata=self.credential.metadata)
+                answer = model_pb2.GetModelResponse.FromString(told)
+            except (grpc.aio.AioRpcError, DecodeError):
                 await asyncio.sleep(_LEARN_S)
                 continue
             self.slots = answer.model.limits.max_concurrency or None

@@ -33,7 +33,6 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 @settings(
     max_examples=4,
-    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -35,7 +35,7 @@ def test_seeds(name):
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_spoiled(name):
-    @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=EXAMPLES, database=None, suppress_health_check=list(HealthCheck))
     @given(spoiled(name))
     def attack(raw):
         TARGETS[name](raw)

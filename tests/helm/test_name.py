@@ -75,7 +75,7 @@ KEY = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", fullmatch=True)
     keys=st.lists(KEY, min_size=2, max_size=4, unique=True),
     release=st.from_regex(r"[a-z]([-a-z0-9]{0,51}[a-z0-9])?", fullmatch=True),
 )
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.too_slow])
 def test_any_names(keys, release):
     models = {key: {"checkpoint": "org/name", "cache": {"size": "1Gi"}} for key in keys}
     check_names(render(None, release=release, models={"paddock-tiny": None, **models}))

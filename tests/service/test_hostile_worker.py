@@ -118,6 +118,26 @@ async def test_a_stream_that_turns_into_garbage_ends_with_a_status(caplog):
     assert "Traceback" not in caplog.text
 
 
+async def test_a_stream_whose_last_message_is_garbage_ends_as_its_worker_says(caplog):
+    worker = HostileWorker()
+    worker.messages = [STARTED, GARBAGE]
+    async with before(None, worker) as rig:
+        call = rig.channel.unary_stream("/paddock.v1.InferenceService/GenerateStream")
+        assert await soon(_all(call(request().SerializeToString()))) in (1, 2)
+        assert await call.code() is Code.OK
+    assert "Traceback" not in caplog.text
+
+
+async def test_an_answer_that_is_garbage_is_relayed_and_disturbs_nobody(caplog):
+    worker = HostileWorker()
+    worker.reply = GARBAGE
+    async with before(None, worker) as rig:
+        for method in ("Generate", "Classify"):
+            call = rig.channel.unary_unary(f"/paddock.v1.InferenceService/{method}")
+            assert await soon(call(request().SerializeToString())) == GARBAGE
+    assert "Traceback" not in caplog.text
+
+
 async def _all(call) -> int:
     count = 0
     while await call.read() is not grpc.aio.EOF:

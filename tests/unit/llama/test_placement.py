@@ -95,7 +95,7 @@ questions = {
 }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(**questions)
 def test_more_of_anything_never_holds_less(name, devices, weights, cache, memory, per_node, context):
     def count(**changed):
@@ -111,7 +111,7 @@ def test_more_of_anything_never_holds_less(name, devices, weights, cache, memory
     assert count(context=max(1, context // 2)) >= here
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(**questions, sequences=st.integers(1, 4096))
 def test_the_rate_is_bounded_by_bandwidth(name, devices, weights, cache, memory, per_node, context, sequences):
     placement, held = best(name, devices, weights, cache, memory=memory, per_node=per_node, context=context)

@@ -43,7 +43,7 @@ def test_languages_code_and_odd_characters_have_metas_ids(llama_31, meta_tokeniz
         assert b"".join(map(llama_31.piece, ids)) == text.encode()
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(text=st.lists(st.text(max_size=20) | st.sampled_from(PIECES), max_size=6).map("".join))
 def test_any_text_has_metas_ids(llama_31, meta_tokenizer, text):
     assert llama_31.encode(text) == meta(meta_tokenizer, text)

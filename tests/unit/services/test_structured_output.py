@@ -117,7 +117,7 @@ ROOT = st.tuples(schemas(), schemas(1)).map(
 )
 
 
-@settings(max_examples=100, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(schema=ROOT, seed=st.integers(0, 10**6))
 def test_every_output_of_a_random_schema_validates(schema, seed):
     checks = Checks()

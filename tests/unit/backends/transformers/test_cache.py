@@ -94,4 +94,4 @@ class CacheMachine(RuleBasedStateMachine):
 
 
 TestCache = CacheMachine.TestCase
-TestCache.settings = settings(max_examples=25, stateful_step_count=25, deadline=None, derandomize=True, database=None)
+TestCache.settings = settings(max_examples=25, stateful_step_count=25, derandomize=True, database=None)

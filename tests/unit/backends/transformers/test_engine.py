@@ -86,7 +86,7 @@ def test_batch_mates_change_no_bit(engine):
         assert answer.logprobs == alone.logprobs  # floats, to the last bit
 
 
-@settings(max_examples=6, deadline=None, derandomize=True, database=None)
+@settings(max_examples=6, derandomize=True, database=None)
 @given(data=st.data())
 def test_joining_and_leaving_change_nothing(engine, data):
     lengths = data.draw(st.lists(st.integers(1, 90), min_size=2, max_size=10))

@@ -19,7 +19,7 @@ from backends.transformers.sampling import Row, adjust, choose, keep, philox, un
 from backends.types import Sampling
 
 VOCAB = 24
-quick = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+quick = settings(max_examples=60, derandomize=True, database=None)
 logit_rows = st.lists(st.integers(-40, 40).map(lambda n: n / 8), min_size=VOCAB, max_size=VOCAB)  # ties are common
 samplings = st.builds(
     Sampling,

@@ -72,7 +72,7 @@ def accepts(pattern: str, text: str, *, search: bool = False) -> bool:
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@settings(max_examples=60, derandomize=True, database=None)
 @given(data=st.data())
 def test_matches_what_python_matches(pattern, data):
     python = re.sub(r"\(\?<(?![=!])", "(?P<", pattern)
@@ -88,7 +88,7 @@ def test_matches_what_python_matches(pattern, data):
 
 @pytest.mark.parametrize("pattern", ["b", "^b", "b$", "^b$", "a|^b$|c$", "x.z"])
 @given(text=st.text("abcxyz", max_size=6))
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@settings(max_examples=60, derandomize=True, database=None)
 def test_searches_as_a_schema_does(pattern, text):
     assert accepts(pattern, text, search=True) == bool(re.search(pattern, text))
 

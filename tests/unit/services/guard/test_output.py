@@ -486,7 +486,7 @@ ACTIONS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     actions=ACTIONS,
     step=st.integers(1, 30),

@@ -122,9 +122,9 @@ async def test_a_stream_whose_last_message_is_garbage_ends_as_its_worker_says(ca
     worker = HostileWorker()
     worker.messages = [STARTED, GARBAGE]
     async with before(None, worker) as rig:
-        call = rig.channel.unary_stream("/paddock.v1.InferenceService/GenerateStream")
-        assert await soon(_all(call(request().SerializeToString()))) in (1, 2)
-        assert await call.code() is Code.OK
+        call = rig.channel.unary_stream("/paddock.v1.InferenceService/GenerateStream")(request().SerializeToString())
+        assert await soon(_all(call)) in (1, 2)
+        assert await soon(call.code()) is Code.OK
     assert "Traceback" not in caplog.text
 
 

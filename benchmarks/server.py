@@ -41,9 +41,8 @@ class Server:
     model: str
 
     def cpu_s(self) -> float:
-        """User and system time so far (proc(5), fields 14 and 15)."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """User and system time so far."""
+        return cpu_seconds(self.pid)
 
     def settle(self, limit_s: float = 15.0) -> bool:
         """Wait until it does nothing any more, not even for clients that have gone; tell whether it came to rest."""
@@ -54,6 +53,12 @@ class Server:
             if self.cpu_s() - before < 0.05:
                 return True
         return False
+
+
+def cpu_seconds(pid: int) -> float:
+    """Give user and system time of a process so far (proc(5), fields 14 and 15)."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager

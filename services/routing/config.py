@@ -145,7 +145,7 @@ class RoutingConfig:
         models: by any key; filled by the files of conf/routing/.
         dns_refresh_s: seconds between two looks at the addresses of a host name.
         kubernetes: the cluster that pools' `endpoint_slices` are in.
-        keepalive_s: seconds between pings to a worker; workers take one each ten seconds at most.
+        keepalive_s: seconds between pings to a worker; workers take two a second at most.
         keepalive_timeout_s: seconds to wait for the answer; a worker that hangs is lost after the two together.
         outlier: when a worker is left alone.
         retry: what is done for a call whose worker is lost.

@@ -10,8 +10,8 @@ import runpy
 import signal
 import sys
 
-NAMES = ("engine", "serve", "wire", "overload", "tokenize", "tensorrt_llm")
-_OTHERS = ("report", "stress", "drill")
+NAMES = ("engine", "serve", "wire", "gateway", "overload", "tokenize", "tensorrt_llm")
+_OTHERS = ("report", "stress", "drill", "soak")
 
 
 def main() -> None:

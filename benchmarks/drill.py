@@ -220,7 +220,8 @@ class _Drill:
         await asyncio.sleep(self._arguments.every)
         while time.monotonic() < until:
             number = next(turns)
-            if number not in self._hurting or self._hurting[number].done():  # else it is not yet back
+            hurt_now = {other for other, task in self._hurting.items() if not task.done()}
+            if number not in hurt_now and len(hurt_now) < len(self._workers) - 1:  # one is always left
                 self._times += 1
                 self._hurting[number] = asyncio.ensure_future(hurt(number))
                 if self._fault == "rolling":

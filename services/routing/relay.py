@@ -11,6 +11,7 @@ import grpc.aio
 from google.protobuf.message import DecodeError
 
 from paddock.v1 import generate_pb2
+from services.pacing import Pace
 from services.routing.attempt import Attempts
 from services.routing.config import RetryConfig
 from services.routing.error import MalformedError, Trailing, UpstreamError, trailing
@@ -120,14 +121,20 @@ class StreamRelay:
     """
 
     def __init__(
-        self, route: Route, request: generate_pb2.GenerateRequest, body: bytes, call: Call, config: RetryConfig
+        self,
+        route: Route,
+        request: generate_pb2.GenerateRequest,
+        body: bytes,
+        call: Call,
+        config: RetryConfig,
+        pace: Pace | None = None,
     ) -> None:
-        """Take the request, also as the bytes that are sent first."""
+        """Take the request, also as the bytes that are sent first, and whose turns it writes by."""
         self._route = route
         self._body = body
         self._call = call
         self._config = config
-        self._outbox = Outbox()
+        self._outbox = Outbox(pace)
         self._transcript = Transcript(request, config.kept_bytes)
         self._attempts = Attempts(route, config, call.tokens, call.key, call.outputs)
         self._resuming = False

@@ -52,8 +52,8 @@ async def run(kind: str, address: str, streams: int, tokens: int, start: float, 
     """Keep streams busy until the end of the window."""
     seen = _Seen()
     async with grpc.aio.insecure_channel(address) as channel:
-        make = (lambda: _grpc(channel, tokens)) if kind == "grpc" else (lambda: _http(address, tokens))
-        tasks = [asyncio.ensure_future(_stream(make(), seen, start, until)) for _ in range(streams)]
+        reads = [_grpc(channel, tokens) if kind == "grpc" else _http(address, tokens) for _ in range(streams)]
+        tasks = [asyncio.ensure_future(_stream(read, seen, start, until)) for read in reads]
         await asyncio.sleep(max(0.0, until - time.monotonic()))
         for task in tasks:
             task.cancel()
@@ -85,7 +85,12 @@ async def _stream(read: Read, seen: _Seen, start: float, until: float) -> None:
 def _grpc(channel: grpc.aio.Channel, tokens: int) -> Read:
     method: Any = channel.unary_stream(METHOD)
     body = generate_pb2.GenerateRequest(model=MODEL, prompt="x", max_tokens=tokens).SerializeToString()
-    return lambda: method(body)  # type: ignore[no-any-return]
+
+    def read() -> AsyncIterator[bytes]:
+        call: AsyncIterator[bytes] = method(body)
+        return call
+
+    return read
 
 
 def _http(address: str, tokens: int) -> Read:

@@ -15,7 +15,7 @@ from benchmarks.server import ServerError, cpu_seconds
 
 _START_LIMIT_S = 120.0
 _END_LIMIT_S = 30.0
-_LAST_LINES = 40
+_LAST_LINES = 1000
 
 
 class Process:

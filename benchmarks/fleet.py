@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import random
 import signal
 import socket
 import sys
@@ -15,6 +17,8 @@ from benchmarks.server import ServerError, cpu_seconds
 
 _START_LIMIT_S = 120.0
 _END_LIMIT_S = 30.0
+_PORTS = (20_000, 32_000)
+"""Below those that Linux gives to connections (ip(7): ip_local_port_range)."""
 _LAST_LINES = 1000
 
 
@@ -27,7 +31,8 @@ class Process:
         tracebacks: how many it wrote.
     """
 
-    def __init__(self, arguments: Sequence[str]) -> None:
+    def __init__(self, arguments: Sequence[str], **environment: str) -> None:
+        self._environment = {**os.environ, **environment}
         self.address = f"127.0.0.1:{free_port()}"
         self.errors: list[str] = []
         self.tracebacks = 0
@@ -57,6 +62,7 @@ class Process:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             cwd=ROOT,
+            env=self._environment,
         )
         assert self._process.stdout is not None
         assert self._process.stderr is not None
@@ -148,10 +154,12 @@ class Wire:
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Find a port that nobody listens on, where the system takes none for connections that are made meanwhile."""
+    while True:
+        port = random.randrange(*_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def routed(folder: Path, models: Sequence[str], addresses: Sequence[str]) -> list[str]:

@@ -6,10 +6,10 @@ first message, from the request, and of every message, from its stamp. CPU is us
 process and those it started; tokens/s a core is what that CPU would relay if it had one core to itself.
 
 Scenes: `quiet`, few streams with a token a message; `busy`, many, a token a message; `gathered`, many streams whose
-messages have several tokens, as Paddock's workers write them under load (of the HTTP peers, those of other servers
-have one); `flood`, messages as fast as the gateway takes them.
+messages have 16 tokens, as Paddock's workers write them under load; `flood`, such as fast as the gateway takes them.
+The servers behind the HTTP gateways send as many events, each with as many tokens.
 
-    python -m benchmarks gateway [--seconds 6] [--repeats 3] [--scenes quiet busy gathered flood] [--quick]
+    python -m benchmarks gateway [--seconds 6] [--repeats 3] [--scenes NAME ...] [--quick]
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Scene:
 SCENES = (
     Scene("quiet", 8, 100, 1, 0.02),
     Scene("busy", 64, 100, 1, 0.05),
-    Scene("gathered", 128, 320, 16, 0.16),
+    Scene("gathered", 256, 640, 16, 0.1),
     Scene("flood", 32, 3200, 16, 0.0),
 )
 _DIRECT = "direct"
@@ -58,7 +58,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--scenes", nargs="+", default=[scene.name for scene in SCENES])
+    parser.add_argument(
+        "--scenes", nargs="+", default=[scene.name for scene in SCENES], help="quiet busy gathered flood"
+    )
     parser.add_argument("--only", nargs="+", default=[*GRPC, *HTTP], help="gateways")
     parser.add_argument("--quick", action="store_true", help="one second, one repeat: does it run?")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")

@@ -154,6 +154,8 @@ $(VENV)/.peers-stamp: $(VENV)/pyvenv.cfg benchmarks/peers.txt
 	@$(bin)/python -m venv $(VENV)/peers
 	@$(VENV)/peers/bin/python -m pip --disable-pip-version-check install --quiet --no-compile -r benchmarks/peers.txt
 	@PEERS=$(VENV)/peers sh benchmarks/llama_server.sh || echo 'llama-server could not be built: measured without it'
+	@command -v nginx >/dev/null || { cd $(VENV)/peers && apt-get download -qq nginx && dpkg -x nginx_*.deb nginx \
+		&& cp nginx/usr/sbin/nginx bin/nginx; } || echo 'nginx is not on the PATH, and Debian has none to unpack: measured without it'
 	@touch $@
 
 # Coverage-guided fuzzing, for `make fuzz` alone: beside the environment, as it is released for few Pythons and platforms.

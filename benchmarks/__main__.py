@@ -1,7 +1,7 @@
 """`python -m benchmarks [NAME] [OPTIONS]`: one measurement, or all of them one after the other, then the report.
 
-`report` writes docs/benchmarks.md from what the measurements left; `stress` takes minutes and runs only when named.
-Without a name there are no options.
+`report` writes docs/benchmarks.md from what the measurements left; what takes minutes and measures no speed runs only
+when named. Without a name there are no options.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import runpy
 import signal
 import sys
 
-NAMES = ("engine", "serve", "wire", "overload", "tokenize", "tensorrt_llm")
-_OTHERS = ("report", "stress")
+NAMES = ("engine", "serve", "wire", "gateway", "overload", "tokenize", "tensorrt_llm")
+_OTHERS = ("report", "stress", "drill", "soak")
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import engine, overload, serve, tensorrt_llm, tokenize, wire
+from benchmarks import drill, engine, gateway, overload, serve, soak, tensorrt_llm, tokenize, wire
 from benchmarks.contender import ROOT
 from benchmarks.peers import PYTHON
 from benchmarks.result import RESULTS, spread, table
@@ -30,6 +30,10 @@ _MEASUREMENTS: dict[str, tuple[Callable[[Mapping[str, Any]], str], str]] = {
     "overload": (overload.markdown, overload.__doc__ or ""),
     "tokenize": (tokenize.markdown, tokenize.__doc__ or ""),
     "tensorrt_llm": (tensorrt_llm.markdown, tensorrt_llm.__doc__ or ""),
+    "gateway": (gateway.markdown, gateway.__doc__ or ""),
+    "drill": (drill.markdown, drill.__doc__ or ""),
+    "drill-embedded": (drill.markdown, drill.__doc__ or ""),
+    "soak": (soak.markdown, soak.__doc__ or ""),
 }
 _PLOTS = {
     "throughput": "Engine: tokens/s against streams",

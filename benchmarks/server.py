@@ -40,10 +40,9 @@ class Server:
     pid: int
     model: str
 
-    def cpu_s(self) -> float:
-        """User and system time so far (proc(5), fields 14 and 15)."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    def cpu_s(self, *, children: bool = False) -> float:
+        """User and system time so far; with that of the processes that it started and that run, if asked for."""
+        return cpu_seconds(self.pid) + (sum(map(cpu_seconds, _descendants(self.pid))) if children else 0.0)
 
     def settle(self, limit_s: float = 15.0) -> bool:
         """Wait until it does nothing any more, not even for clients that have gone; tell whether it came to rest."""
@@ -54,6 +53,19 @@ class Server:
             if self.cpu_s() - before < 0.05:
                 return True
         return False
+
+
+def cpu_seconds(pid: int) -> float:
+    """Give user and system time of a process so far (proc(5), fields 14 and 15)."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _descendants(pid: int) -> list[int]:
+    children = [
+        int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()
+    ]
+    return [*children, *(further for child in children for further in _descendants(child))]
 
 
 @contextmanager

@@ -229,7 +229,7 @@ def _options(config: ServerConfig) -> list[tuple[str, int]]:
         ("grpc.max_send_message_length", config.max_response_bytes),
         ("grpc.keepalive_time_ms", round(config.keepalive_s * 1000)),
         ("grpc.keepalive_timeout_ms", round(config.keepalive_timeout_s * 1000)),
-        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        ("grpc.http2.min_ping_interval_without_data_ms", 500),
         ("grpc.max_connection_age_ms", round(config.max_connection_age_s * 1000)),
         ("grpc.max_connection_age_grace_ms", round(config.max_connection_age_grace_s * 1000)),
     ]

@@ -65,5 +65,5 @@ def _options(config: RoutingConfig, max_send_bytes: int, max_receive_bytes: int)
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 1000),
-        ("grpc.max_reconnect_backoff_ms", 5000),
+        ("grpc.max_reconnect_backoff_ms", 1000),
     ]

@@ -145,8 +145,11 @@ class RoutingConfig:
         models: by any key; filled by the files of conf/routing/.
         dns_refresh_s: seconds between two looks at the addresses of a host name.
         kubernetes: the cluster that pools' `endpoint_slices` are in.
-        keepalive_s: seconds between pings to a worker; workers take one each ten seconds at most.
+        keepalive_s: seconds between pings to a worker; workers take two a second at most.
         keepalive_timeout_s: seconds to wait for the answer; a worker that hangs is lost after the two together.
+        max_writes_per_s: messages of streams a second that are sent to clients, for the whole server; past it streams
+            take turns, and send what has gathered. The first two of a stream and its end never wait, and nothing waits
+            longer than 0.25 s.
         outlier: when a worker is left alone.
         retry: what is done for a call whose worker is lost.
     """
@@ -156,6 +159,7 @@ class RoutingConfig:
     kubernetes: KubernetesConfig = field(default_factory=KubernetesConfig)
     keepalive_s: float = 10.0
     keepalive_timeout_s: float = 5.0
+    max_writes_per_s: int = 3000
     outlier: OutlierConfig = field(default_factory=OutlierConfig)
     retry: RetryConfig = field(default_factory=RetryConfig)
 
@@ -164,6 +168,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "dns_refresh_s": (0.1, _LONGEST_S),
     "keepalive_s": (0.1, _LONGEST_S),
     "keepalive_timeout_s": (0.1, _LONGEST_S),
+    "max_writes_per_s": (1, 1e6),
     "consecutive_failures": (1, 1000),
     "base_ejection_s": (0, _LONGEST_S),
     "max_ejection_s": (0, _LONGEST_S),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from services.errors import InvalidArgumentError, ServiceError, Violation
 from services.identity.origin import origin
 from services.interceptor import Behavior, Handler, ServiceInterceptor
 from services.model import ServedModel
+from services.pacing import Pace
 from services.reader import Reader
 from services.routing.affinity import affinity_key
 from services.routing.relay import Call, StreamRelay, Used, ask, off_loop, used
@@ -55,6 +56,7 @@ class Gateway(ServiceInterceptor):
         self._limiter = limiter
         self._stall_s = config.stall_s
         self._deadline_margin_s = config.deadline_margin_s
+        self._pace = Pace(router.config.max_writes_per_s)
 
     def wrap(self, method: str, handler: Handler) -> Handler:
         """Keep the bytes of requests beside what they read, and send answers that are bytes as they are."""
@@ -109,13 +111,15 @@ class Gateway(ServiceInterceptor):
             raise RuntimeError("handlers run in tasks")
         async with self._admitted(route, request, context) as place:
             body = request.body + _suffix(request.message, route)
-            relay = StreamRelay(route, request.message, body, _call(context, request), self._router.config.retry)
+            call, retry = _call(context, request), self._router.config.retry
+            relay = StreamRelay(route, request.message, body, call, retry, self._pace)
 
             def computed() -> None:
                 place.used, place.begun = relay.used, relay.begun
                 place.leave()
 
-            await relay.run(Reader(context, self._stall_s, task).write, computed)
+            with closing(Reader(context, self._stall_s, task)) as reader:
+                await relay.run(reader.write, computed)
             context.set_trailing_metadata(relay.trailing)
 
     @asynccontextmanager

@@ -11,6 +11,7 @@ import grpc.aio
 from google.protobuf.message import DecodeError
 
 from paddock.v1 import generate_pb2
+from services.pacing import Pace
 from services.routing.attempt import Attempts
 from services.routing.config import RetryConfig
 from services.routing.error import MalformedError, Trailing, UpstreamError, trailing
@@ -21,6 +22,7 @@ from services.routing.upstream import Upstream
 from services.telemetry.record import CallRecord, call_record
 
 T = TypeVar("T")
+_UpstreamCall = grpc.aio.UnaryStreamCall[bytes, bytes]
 
 _SERVICE = "/paddock.v1.InferenceService/"
 _STREAM = f"{_SERVICE}GenerateStream"
@@ -120,20 +122,28 @@ class StreamRelay:
     """
 
     def __init__(
-        self, route: Route, request: generate_pb2.GenerateRequest, body: bytes, call: Call, config: RetryConfig
+        self,
+        route: Route,
+        request: generate_pb2.GenerateRequest,
+        body: bytes,
+        call: Call,
+        config: RetryConfig,
+        pace: Pace | None = None,
     ) -> None:
-        """Take the request, also as the bytes that are sent first."""
+        """Take the request, also as the bytes that are sent first, and whose turns it writes by."""
         self._route = route
         self._body = body
         self._call = call
         self._config = config
-        self._outbox = Outbox()
+        self._outbox = Outbox(pace)
         self._transcript = Transcript(request, config.kept_bytes)
         self._attempts = Attempts(route, config, call.tokens, call.key, call.outputs)
         self._resuming = False
         self._record: CallRecord = call_record()
         self._last = b""
         """The last message."""
+        self._awaited: _UpstreamCall | None = None
+        """The upstream's call, while its next message is waited for."""
         self._give_up_at: float | None = None
         """Since the stream was lost and nothing new has come."""
         self.trailing: Trailing = ()
@@ -162,7 +172,10 @@ class StreamRelay:
                 await write(message)
             await reading
         finally:
-            reading.cancel()
+            if self._awaited is None:
+                reading.cancel()
+            else:
+                self._awaited.cancel()  # ends the wait for its next message, which gRPC leaks when that is cancelled
             await asyncio.gather(reading, return_exceptions=True)
 
     async def _read(self) -> None:
@@ -201,7 +214,7 @@ class StreamRelay:
         metadata = [*self._call.metadata, *upstream.credential.metadata]
         made = stream(body, timeout=self._call.remaining_s(), metadata=metadata)
         try:
-            while isinstance(message := await made.read(), bytes):
+            while isinstance(message := await self._next(made), bytes):
                 if self._resuming:
                     message = transcript.rest(message)
                 elif message and not transcript.begun:
@@ -221,6 +234,13 @@ class StreamRelay:
             return (*trailing(await made.trailing_metadata()), *self._attempts.metadata)
         finally:
             made.cancel()
+
+    async def _next(self, made: _UpstreamCall) -> Any:
+        self._awaited = made
+        try:
+            return await made.read()
+        finally:
+            self._awaited = None
 
     def _read_usage(self, message: bytes) -> None:
         try:

@@ -28,7 +28,7 @@ _SETTLE_S = 0.02
 """After which it is heard again: one that changes its mind without end costs little."""
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _FIRST_BACKOFF_S = 0.1
-_LAST_BACKOFF_S = 5.0
+_LAST_BACKOFF_S = 1.0
 _GET_MODEL = "/paddock.v1.InferenceService/GetModel"
 _LEARN_S = 5.0
 """Seconds for a worker to describe its model, and before it is asked again."""

@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from services.pacing import Pace
 from services.routing.outbox import Outbox
 
 FULL = 2**20
@@ -83,3 +84,37 @@ async def test_all_comes_out_in_order(seed):
             await asyncio.sleep(0)
     await filling
     assert b"".join(taken) == b"".join(sent)
+
+
+class Far(Pace):
+    """Whose next turn is never soon."""
+
+    def __init__(self):
+        super().__init__(1.0)
+
+    def turn(self, now):
+        return now + 3600.0
+
+
+async def test_what_begins_a_stream_and_its_end_never_wait_and_the_rest_gathers():
+    outbox = Outbox(Far())
+    for message in (b"started", b"first"):
+        outbox.put(message)
+        assert await asyncio.wait_for(outbox.take(), 10) == message
+    taking = asyncio.create_task(outbox.take())
+    for message in (b"a", b"b", b"c"):
+        outbox.put(message)
+        await asyncio.sleep(0)
+    assert not taking.done()
+    outbox.close()
+    assert await asyncio.wait_for(taking, 10) == b"abc"
+    assert await outbox.take() == b""
+    assert outbox._turn._timer is None
+
+
+async def test_what_is_too_much_for_one_message_waits_for_no_second_turn():
+    outbox = Outbox(Far())
+    for _ in range(4):
+        outbox.put(b"x" * (FULL - 1))
+    for _ in range(2):
+        assert len(await asyncio.wait_for(outbox.take(), 10)) == 2 * (FULL - 1)

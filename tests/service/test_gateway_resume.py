@@ -175,7 +175,7 @@ async def test_a_connection_that_ends_is_no_reason_to_ask_nobody(checkpoint, hel
         upstream._on_change = lambda: changes.append(upstream.serving)
         wire.drop()
         assert (await rig.generate(request(max_tokens=50))).outputs[0].text == script.answer
-        assert changes == []
+        assert all(changes)  # its slots may become known meanwhile
         wire.cut()
         await until_serving(rig, 0)
 

@@ -145,8 +145,8 @@ async def test_reflection_lists_and_describes_the_services(rig):
 async def test_reflection_can_be_turned_off(checkpoint):
     async with serving(model_config(checkpoint), reflection=False) as rig:
         stub = reflection_pb2_grpc.ServerReflectionStub(rig.channel)
-        call = stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]))
-        assert (await failure(call.read())).code is Code.UNIMPLEMENTED
+        call = stub.ServerReflectionInfo()  # and writes nothing: gRPC has another word for a write that comes too late
+        assert await soon(call.code()) is Code.UNIMPLEMENTED
 
 
 async def test_stopping_lets_streams_finish_and_refuses_new_calls(checkpoint):

@@ -169,8 +169,8 @@ class _Drill:
 
     async def _wire(self, address: str, stack: AsyncExitStack) -> str:
         wire = Wire(address)
-        await wire.lay()
-        stack.callback(wire.close)
+        await wire.mend()
+        stack.push_async_callback(wire.close)
         self._wires.append(wire)
         return wire.address
 

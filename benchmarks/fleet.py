@@ -103,7 +103,7 @@ class Process:
 
 
 class Wire:
-    """A TCP connection's way to a worker, which can be cut.
+    """A TCP connection's way to a worker: as a worker that is killed, when it is cut.
 
     Attributes:
         address: where it begins.
@@ -113,23 +113,32 @@ class Wire:
         self._target = target
         self._server: asyncio.Server | None = None
         self._transports: set[asyncio.WriteTransport] = set()
-        self.address = ""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.address = "127.0.0.1:0"
 
-    async def lay(self) -> None:
-        """Let connections through."""
-        self._server = await asyncio.start_server(self._connect, "127.0.0.1", 0)
-        self.address = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+    async def mend(self) -> None:
+        """Let connections through: at the same address, where there was one."""
+        host, port = self.address.split(":")
+        self._server = await asyncio.start_server(self._connect, host, int(port))
+        self.address = f"{host}:{self._server.sockets[0].getsockname()[1]}"
+
+    def cut(self) -> None:
+        """Break all connections, and let none through."""
+        if self._server is not None:
+            self._server.close()
+        self.drop()
 
     def drop(self) -> None:
         """Break all connections; others may be made."""
         for transport in self._transports:
             transport.abort()
 
-    def close(self) -> None:
-        """Break all, and let none through."""
-        if self._server is not None:
-            self._server.close()
-        self.drop()
+    async def close(self) -> None:
+        """Cut, and end all that runs."""
+        self.cut()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         host, _, port = self._target.partition(":")
@@ -138,10 +147,13 @@ class Wire:
         except OSError:
             writer.transport.abort()
             return
-        await asyncio.gather(self._pump(reader, there[1]), self._pump(there[0], writer))
+        for source, sink in ((reader, there[1]), (there[0], writer)):
+            task = asyncio.ensure_future(self._pump(source, sink))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            self._transports.add(sink.transport)
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        self._transports.add(sink.transport)
         try:
             while chunk := await source.read(65_536):
                 sink.write(chunk)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+from benchmarks.fleet import Wire
 from services.config import ModelConfig
 from services.guard.config import GuardKind
 from services.routing.config import (
@@ -18,65 +18,6 @@ from services.routing.config import (
     UpstreamConfig,
 )
 from tests.service.rig import MODEL, Rig, serving, soon, until
-
-
-class Wire:
-    """A TCP connection's way to a worker: as a worker that is killed, when it is cut.
-
-    Attributes:
-        address: where it begins.
-    """
-
-    def __init__(self, target: str) -> None:
-        self._target = target
-        self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.address = "127.0.0.1:0"
-
-    async def mend(self) -> None:
-        """Let connections through: at the same address, where there was one."""
-        host, port = self.address.split(":")
-        self._server = await asyncio.start_server(self._connect, host, int(port))
-        self.address = f"{host}:{self._server.sockets[0].getsockname()[1]}"
-
-    def cut(self) -> None:
-        """Break all connections, and let none through."""
-        if self._server is not None:
-            self._server.close()
-        self.drop()
-
-    def drop(self) -> None:
-        """Break all connections; others may be made."""
-        for writer in self._writers:
-            writer.transport.abort()
-
-    async def close(self) -> None:
-        """Cut, and end all that runs."""
-        self.cut()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        host, _, port = self._target.partition(":")
-        there = await asyncio.open_connection(host, int(port))
-        for source, sink in ((reader, there[1]), (there[0], writer)):
-            task = asyncio.ensure_future(self._pump(source, sink))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-            self._writers.add(sink)
-
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        try:
-            while chunk := await source.read(65_536):
-                sink.write(chunk)
-                await sink.drain()
-        except OSError:
-            pass
-        finally:
-            self._writers.discard(sink)
-            sink.transport.abort()
 
 
 def pool(*addresses: str, name: str = "main") -> PoolConfig:

@@ -103,8 +103,8 @@ async def fleet(tmp_path_factory):
         wires = []
         for one in workers:
             wires.append(Wire(one.address))
-            await wires[-1].lay()
-            stack.callback(wires[-1].close)
+            await wires[-1].mend()
+            stack.push_async_callback(wires[-1].close)
         alive = [
             "routing.keepalive_s=0.5",
             "routing.keepalive_timeout_s=0.5",

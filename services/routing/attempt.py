@@ -119,6 +119,13 @@ class Attempts:
         self._route.retries += taken
         return taken
 
+    def may_wait(self, error: UpstreamError) -> bool:
+        """Tell whether a call that nothing has come of may wait for an upstream, and count it if so.
+
+        Its connection broke, and nobody else is there: one that restarts is back soon.
+        """
+        return error.lost and error.status is None and self.left and self._route.budget.take()
+
     def unavailable(self, error: UpstreamError | None = None) -> Exception:
         """Give what the client is told when nothing more can be done."""
         if error is not None and not error.refused and (error.status is not None or not error.lost):

@@ -112,7 +112,7 @@ class RetryConfig:
         max_attempts: workers that one call may lose; with the last of them it fails.
         budget_ratio: calls retried before their first message, as a part of all calls of the model.
         budget_min_per_s: calls that may be retried each second however few there are.
-        resume_wait_s: seconds that a stream which has begun waits for a worker that can resume it.
+        resume_wait_s: seconds that a stream whose worker is lost waits for one that can go on with it.
         kept_bytes: of a stream that are kept as they are; past it, what resuming needs is read from them.
     """
 

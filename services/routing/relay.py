@@ -255,7 +255,10 @@ class StreamRelay:
         if not self._transcript.begun:
             if self._attempts.may_retry(error):
                 return error
-            raise self._attempts.unavailable(error) from None
+            if not self._attempts.may_wait(error):
+                raise self._attempts.unavailable(error) from None
+            self._give_up_at = self._give_up_at or _now() + self._config.resume_wait_s
+            return error
         if isinstance(error, MalformedError) and not self._resuming:  # it is what the client has
             raise self._attempts.unavailable(error)
         if not error.lost and not (self._resuming and error.resumable):
@@ -268,7 +271,7 @@ class StreamRelay:
         return loss
 
     async def _wait_for_upstream(self, loss: UpstreamError | None) -> None:
-        """Let a stream that has begun wait until there may be an upstream again."""
+        """Let a stream that lost its upstream wait until there may be one again."""
         left_s = 0.0 if self._give_up_at is None else self._give_up_at - _now()
         if left_s <= 0:
             raise self._attempts.unavailable(loss)

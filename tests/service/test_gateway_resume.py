@@ -211,6 +211,25 @@ async def test_a_stream_waits_for_its_only_worker_to_come_back(checkpoint, held_
         assert (await read_out(call, stream)).only.text == script.answer
 
 
+async def test_a_request_that_loses_its_only_worker_before_it_begins_waits_for_it_too(checkpoint):
+    async with gateway(model_config(checkpoint)) as (rig, (worker,), (wire,)):
+        admission = worker.server.models.all[0].loaded.admission
+        enter, arrived = admission.enter, asyncio.Event()
+
+        async def never(_):
+            arrived.set()
+            await asyncio.Event().wait()
+
+        admission.enter = never
+        answer = asyncio.create_task(rig.stream(request()))
+        await soon(arrived.wait())
+        admission.enter = enter
+        wire.cut()
+        await until_serving(rig, 0)
+        await wire.mend()
+        assert (await soon(answer)).only.text
+
+
 async def test_a_stream_that_nobody_resumes_is_unavailable_after_a_while(checkpoint, held_at):
     _, backends = held_at(1)
     async with gateway(model_config(checkpoint), backends=backends, retry={"resume_wait_s": 0.1}) as (rig, _, wires):

@@ -1,4 +1,4 @@
-"""Limiting how long a task waits, without another task, which `asyncio.wait_for` takes before Python 3.12."""
+"""A limit in time for what a task does itself."""
 
 from __future__ import annotations
 
@@ -8,25 +8,27 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def time_limit(seconds: float, error: Exception) -> Iterator[None]:
-    """Raise an error where the current task is still inside after so many seconds."""
-    task, expired = asyncio.current_task(), False
+def time_limit(seconds: float, error: Exception | None = None) -> Iterator[None]:
+    """End the block with an error, `asyncio.TimeoutError` unless one is given, after so many seconds.
+
+    `asyncio.wait_for` loses a cancellation that comes with the result, before Python 3.12, and takes a task of its own.
+    """
+    task = asyncio.current_task()
     if task is None:
-        raise RuntimeError("only tasks wait")
+        raise RuntimeError("limits are for tasks")
+    expired = False
 
     def expire() -> None:
         nonlocal expired
-        expired = True
-        task.cancel()
+        expired = task.cancel()
 
     timer = asyncio.get_running_loop().call_later(seconds, expire)
     try:
         yield
     except asyncio.CancelledError:
-        if not expired:
+        others = getattr(task, "uncancel", int)() if expired else 1  # Python 3.11 counts who else cancelled it
+        if others:
             raise
-        if hasattr(task, "uncancel"):  # Python 3.11 counts cancellations
-            task.uncancel()
-        raise error from None
+        raise error or asyncio.TimeoutError from None
     finally:
         timer.cancel()

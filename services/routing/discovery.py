@@ -9,7 +9,7 @@ import socket
 from collections.abc import Awaitable, Callable, Collection
 
 from services.checkpoint import in_daemon_thread
-from services.routing.limit import within
+from services.time_limit import time_limit
 
 Resolve = Callable[[str], Awaitable[Collection[str]]]
 """Gives the addresses, host:port, behind a name of the same form."""
@@ -55,7 +55,7 @@ class Discovery:
         """Ask again and again, until cancelled. Without an answer, what was found before stays."""
         while True:
             try:
-                with within(_PATIENCE_S):
+                with time_limit(_PATIENCE_S):
                     found = await self._ask(self._name)
             except (OSError, asyncio.TimeoutError) as error:
                 if not self._failing:

@@ -20,7 +20,7 @@ from services.checkpoint import in_daemon_thread
 from services.errors import ConfigError
 from services.identity.file import read
 from services.routing.config import KubernetesConfig
-from services.routing.limit import within
+from services.time_limit import time_limit
 
 _CONNECT_S = 10.0
 """To connect and greet."""
@@ -123,7 +123,7 @@ class ApiServer:
             token, context = await in_daemon_thread(self._credentials)
         except ConfigError as error:
             raise ApiError(str(error)) from None
-        with within(_CONNECT_S):
+        with time_limit(_CONNECT_S):
             reader, writer = await asyncio.open_connection(
                 self._host, int(self._port), ssl=context, server_hostname=self._host
             )
@@ -134,7 +134,7 @@ class ApiServer:
             for event in (h11.Request(method="GET", target=path, headers=headers), h11.EndOfMessage()):
                 writer.write(connection.send(event) or b"")
             body = Body(connection, reader)
-            with within(seconds):
+            with time_limit(seconds):
                 if (status := await body.status()) != HTTPStatus.OK:
                     raise ApiError(f"it answers with status {status}", status)
                 yield body

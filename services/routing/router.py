@@ -16,13 +16,13 @@ from services.routing.config import PoolConfig, RoutedModelConfig, RoutingConfig
 from services.routing.credential import Credential
 from services.routing.discovery import Discovery, Resolve, resolve
 from services.routing.kubernetes import ApiServer
-from services.routing.limit import within
 from services.routing.member import Members
 from services.routing.outlier import OutlierDetector
 from services.routing.pool import Pool
 from services.routing.route import Route
 from services.routing.slice_watch import SliceWatch
 from services.routing.upstream import Upstream
+from services.time_limit import time_limit
 
 _SUFFIX_BYTES = 2**16
 """What a request grows by when its seed and its model's name are written into it."""
@@ -151,7 +151,7 @@ class Router:
 
     async def _retire(self, pool: Pool, old: Collection[Upstream], new: Collection[Upstream]) -> None:
         """Take upstreams out of a pool once others stand in for them, and drop them when their last call has ended."""
-        with suppress(asyncio.TimeoutError), within(_STAND_IN_S):
+        with suppress(asyncio.TimeoutError), time_limit(_STAND_IN_S):
             await asyncio.gather(*(upstream.heard.wait() for upstream in new))
         pool.upstreams = [upstream for upstream in pool.upstreams if upstream not in old]
         for upstream in old:

@@ -6,17 +6,17 @@ import asyncio
 
 import pytest
 
-from services.routing.limit import within
+from services.time_limit import time_limit
 
 
 async def test_what_takes_too_long_ends():
-    with pytest.raises(asyncio.TimeoutError), within(0.01):
+    with pytest.raises(asyncio.TimeoutError), time_limit(0.01):
         await asyncio.Event().wait()
     await asyncio.sleep(0)  # nothing of it is left
 
 
 async def test_what_is_in_time_goes_on():
-    with within(0.01):
+    with time_limit(0.01):
         await asyncio.sleep(0)
     await asyncio.sleep(0.02)
 
@@ -25,7 +25,7 @@ async def test_a_cancellation_that_comes_with_the_result_is_not_lost():
     future = asyncio.get_running_loop().create_future()
 
     async def forever():
-        with within(30):
+        with time_limit(30):
             await future
         await asyncio.Event().wait()
 
@@ -39,7 +39,7 @@ async def test_a_cancellation_that_comes_with_the_result_is_not_lost():
 
 async def test_a_cancellation_stays_one():
     async def forever():
-        with within(30):
+        with time_limit(30):
             await asyncio.Event().wait()
 
     task = asyncio.ensure_future(forever())

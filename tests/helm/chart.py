@@ -79,6 +79,12 @@ def one_model(key: str = "mine", /, **model: Any) -> dict[str, Any]:
     return {"models": {"paddock-tiny": None, key: {"checkpoint": "org/name", **model}}}
 
 
+def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Tell whether a selector of labels holds."""
+    wanted = selector.get("matchLabels", {}).items() <= labels.items()
+    return wanted and all(labels.get(each["key"]) in each["values"] for each in selector.get("matchExpressions", ()))
+
+
 class Chart:
     """What Helm wrote."""
 

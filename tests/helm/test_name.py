@@ -26,6 +26,8 @@ def check_names(chart):
         assert identity not in seen, identity
         seen.add(identity)
         assert DNS_LABEL.fullmatch(identity[1]), identity
+        # Its controller makes a headless Service of its name, unless there is one, and ranks find each other by that.
+        assert found["kind"] != "LeaderWorkerSet" or not any(each["metadata"]["name"] == identity[1] for each in chart.all("Service")), identity
         if found["kind"] in ("StatefulSet", "LeaderWorkerSet"):
             assert len(identity[1]) <= 63 - len("-0123456789")  # the label of a revision
         for labels in (

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.helm.chart import NAMESPACE, Chart, one_model, render
+from tests.helm.chart import NAMESPACE, Chart, one_model, render, selects
 
 GRPC, HEALTH, METRICS, SSH = 50051, 50052, 9464, 2222
 ELSEWHERE = {"app": "other"}
-
-
-def selects(selector, labels):
-    """Tell whether a selector of labels holds."""
-    wanted = selector.get("matchLabels", {}).items() <= labels.items()
-    return wanted and all(labels.get(each["key"]) in each["values"] for each in selector.get("matchExpressions", ()))
 
 
 def is_peer(peer, labels, namespace):
@@ -100,7 +94,7 @@ def test_guards_are_asked_by_the_models_they_guard(chart):
 
 def test_the_ranks_of_one_model_reach_each_other_on_all_ports(chart):
     leader, rank = (
-        labels(chart, f"LeaderWorkerSet/paddock-model-wide/{role}Template") for role in ("leader", "worker")
+        labels(chart, f"LeaderWorkerSet/paddock-group-wide/{role}Template") for role in ("leader", "worker")
     )
     assert all(reaches(chart, one, other, 31337) for one, other in ((leader, rank), (rank, leader)))
     assert not reaches(chart, labels(chart, "Deployment/paddock-model-chat"), rank, SSH)

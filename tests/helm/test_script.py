@@ -111,15 +111,45 @@ def test_paddock_itself_fills_it(tmp_path):
 
 def test_who_waits_for_the_cache_goes_on_when_it_is_there(tmp_path):
     program(tmp_path, "sleep", f'mkdir -p "{tmp_path}/ready"')
-    chart = render(**one_model(cache={"size": "1Gi"}, startup={"budgetSeconds": 20}))
+    chart = render(**one_model(cache={"size": "1Gi", "budgetSeconds": 60}))
     command = container(chart, "Deployment/paddock-model", "initContainers")
     script = ["sh", "-ec", command["command"][2], "wait"]
     sh([*script, str(tmp_path / "ready"), command["args"][2]], tmp_path)
     program(tmp_path, "sleep", f'echo "$1" >> "{tmp_path}/slept"')
     done = sh([*script, str(tmp_path / "absent"), command["args"][2]], tmp_path, check=False)
     assert done.returncode == 1
-    assert "still not there after 20 s" in done.stderr
-    assert (tmp_path / "slept").read_text(encoding="utf-8").split() == ["5"] * 4
+    assert "still not there after 60 s" in done.stderr
+    assert (tmp_path / "slept").read_text(encoding="utf-8").split() == ["5"] * 12
+
+
+WAITING = {
+    "wait": ("Deployment/paddock-model-mine", "initContainers", {}, "sleep"),
+    "fill": ("Job/", "containers", {}, "paddock"),
+    "leader": ("LeaderWorkerSet/paddock-group-mine/leaderTemplate", "containers", {"nodes": 2}, "ssh"),
+}
+
+
+@pytest.mark.parametrize("name", WAITING)
+def test_what_waits_ends_when_it_is_told_to(tmp_path, name):
+    """A shell that is process 1 has no other notice of SIGTERM than its trap's."""
+    where, kind, nodes, program_of = WAITING[name]
+    sizes = {"parallelism": {"tensor": 2, **nodes}, "launch": {"existingSecret": "ssh"}}
+    found = container(render(**one_model(cache={"size": "1Gi"}, **sizes)), where, kind)
+    (tmp_path / "cache").mkdir()
+    os.mkfifo(tmp_path / "begun")
+    program(tmp_path, program_of, f'echo > "{tmp_path}/begun"; /bin/sleep 0.1')
+    script = found["command"][2].replace("/tmp/", f"{tmp_path}/")
+    words = [word.replace("/var/cache", str(tmp_path)) for word in found["args"]]
+    address = {"LWS_LEADER_ADDRESS": "a.b", "LWS_GROUP_SIZE": "2"}
+    path = {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin", **address}
+    waiting = subprocess.Popen(["sh", "-ec", script, *(words if name != "leader" else ["leader"])], env=path)
+    try:
+        (tmp_path / "begun").read_text(encoding="utf-8")
+        waiting.terminate()
+        assert waiting.wait(PATIENCE_S) == 143
+    finally:
+        waiting.kill()
+        waiting.wait()
 
 
 @pytest.fixture
@@ -128,14 +158,15 @@ def wide():
     sizes = {"tensor": 8, "pipeline": 2, "nodes": 2}
     return render(
         **one_model(
-            parallelism=sizes, launch={"existingSecret": "ssh"}, cache={"size": "1Ti"}, drain={"preStopSeconds": 3}
+            parallelism=sizes, launch={"existingSecret": "ssh"}, cache={"size": "1Ti"}, drain={"preStopSeconds": 3},
+            env=[{"name": "NCCL_IB_HCA", "value": "mlx5"}],
         )
     )
 
 
 def test_the_leader_starts_all_ranks_when_their_pods_answer(tmp_path, wide):
     """The first pod asks the second by SSH until it answers, and hands all to MPI, which hands the server to rank 0."""
-    leader = container(wide, "LeaderWorkerSet/paddock-model-mine/leaderTemplate")
+    leader = container(wide, "LeaderWorkerSet/paddock-group-mine/leaderTemplate")
     program(tmp_path, "ssh", 'echo "$@" >> "$HOME/asked"; [ "$(wc -l < "$HOME/asked")" -ge 3 ]')
     program(tmp_path, "sleep", ":")
     program(
@@ -143,30 +174,32 @@ def test_the_leader_starts_all_ranks_when_their_pods_answer(tmp_path, wide):
         "mpirun",
         'printf "%s\\n" "$@" > "$HOME/mpirun"; while [ "$1" != trtllm-llmapi-launch ]; do shift; done; exec "$@"',
     )
-    program(tmp_path, "trtllm-llmapi-launch", 'exec "$@"')
+    program(tmp_path, "trtllm-llmapi-launch", 'words="$*"; exec $words')  # as the vendor's: split at every space
     program(tmp_path, "paddock", 'echo "$$ $@" > "$HOME/served"')
     script = leader["command"][2].replace("/tmp/", f"{tmp_path}/")
-    address = "paddock-model-mine-0.paddock-model-mine.serving"
+    address = "paddock-group-mine-0.paddock-group-mine.serving"
     sh(
         ["sh", "-ec", script, leader["command"][3], *leader["args"]],
         tmp_path,
         LWS_LEADER_ADDRESS=address,
         LWS_GROUP_SIZE="2",
     )
-    worker = "paddock-model-mine-0-1.paddock-model-mine.serving"
+    worker = "paddock-group-mine-0-1.paddock-group-mine.serving"
     asked = (tmp_path / "asked").read_text(encoding="utf-8").splitlines()
     assert len(asked) == 3
     assert all(line.endswith(f"{worker} true") for line in asked)
     assert (tmp_path / "hosts").read_text(encoding="utf-8") == f"localhost slots=8\n{worker} slots=8\n"
     started = (tmp_path / "mpirun").read_text(encoding="utf-8").splitlines()
     assert started[started.index("-np") + 1] == "16"
+    passed = {after for before, after in zip(started, started[1:], strict=False) if before == "-x"}
+    assert {"PATH", "HF_HOME", "NCCL_IB_HCA"} <= passed  # ranks know no others of the container's
     pid, *words = (tmp_path / "served").read_text(encoding="utf-8").split()
     assert words == leader["args"]
     assert pid == (tmp_path / "server.pid").read_text(encoding="utf-8").strip()
 
 
 def test_the_leader_s_server_alone_is_told_to_stop_and_waited_for(tmp_path, wide):
-    leader = container(wide, "LeaderWorkerSet/paddock-model-mine/leaderTemplate")
+    leader = container(wide, "LeaderWorkerSet/paddock-group-mine/leaderTemplate")
     program(tmp_path, "sleep", f'echo "$1" >> "{tmp_path}/slept"; exec /bin/sleep 0.05')
     server = subprocess.Popen([sys.executable, "-c", STOPS], stdout=subprocess.PIPE, text=True)
     try:
@@ -196,7 +229,7 @@ signal.pause()
 
 def test_a_rank_listens_for_its_leader(tmp_path, wide):
     """Only with keys, and without what would need root. Where there is an sshd, it takes the options."""
-    rank = container(wide, "LeaderWorkerSet/paddock-model-mine/workerTemplate")
+    rank = container(wide, "LeaderWorkerSet/paddock-group-mine/workerTemplate")
     program(tmp_path, "sshd", 'printf "%s\\n" "$@" > "$HOME/sshd"')
     sh(rank["command"], tmp_path)
     words = (tmp_path / "sshd").read_text(encoding="utf-8").split()

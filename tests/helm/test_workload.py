@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.helm.chart import CHART, ROOT, SETS, RefusedError, one_model, render
+from tests.helm.chart import CHART, ROOT, SETS, RefusedError, one_model, render, selects
 
 DEPLOYMENT = "Deployment/paddock-model-mine"
 
@@ -58,8 +58,11 @@ def test_the_start_has_one_budget():
     assert grace == 20 + 300 + 10 + 5 + 15
     deadline = chart.one("Deployment", "paddock-model-mine")["spec"]["progressDeadlineSeconds"]
     assert deadline >= 3600 + grace  # the pod before must stop first
-    waiting = render(**one_model(startup={"budgetSeconds": 3600}, cache={"existingClaim": "models"}))
-    assert waiting.one("Deployment", "paddock-model-mine")["spec"]["progressDeadlineSeconds"] >= 7200
+    cache = {"existingClaim": "models", "budgetSeconds": 9000}
+    waiting = render(**one_model(startup={"budgetSeconds": 3600}, cache=cache))
+    assert waiting.one("Deployment", "paddock-model-mine")["spec"]["progressDeadlineSeconds"] >= 12600
+    assert waiting.one("Job")["spec"]["activeDeadlineSeconds"] == 9000
+    assert waiting.pod(DEPLOYMENT)["spec"]["initContainers"][0]["args"][2] == "9000"
 
 
 def test_gpus_are_not_asked_for_twice():
@@ -68,18 +71,24 @@ def test_gpus_are_not_asked_for_twice():
     assert mine()[0].one("Deployment", "paddock-model-mine")["spec"]["strategy"]["rollingUpdate"] == rollout
     cpu = render().one("Deployment", "paddock-model-paddock-tiny")["spec"]["strategy"]["rollingUpdate"]
     assert cpu == {"maxSurge": 1, "maxUnavailable": 0}
+    for access in ("ReadWriteOnce", "ReadWriteMany"):  # a surge would wait for the volume, which another node has
+        cache = {"size": "1Gi", "accessMode": access}
+        chart = render(**one_model(backend="transformers", device="cpu", cache=cache))
+        found = chart.one("Deployment", "paddock-model-mine")["spec"]["strategy"]["rollingUpdate"]
+        assert found == (rollout if access == "ReadWriteOnce" else cpu)
 
 
 @pytest.mark.parametrize("name", SETS)
 def test_everything_that_serves_may_be_moved_one_by_one(name):
+    """Ranks too: one that is moved takes its group with it. An eviction fails where two budgets hold."""
     chart = render(name)
-    budgets = {
-        str(budget["spec"]["selector"]["matchLabels"]): budget["spec"] for budget in chart.all("PodDisruptionBudget")
-    }
-    services = [each["spec"]["selector"] for each in chart.all("Service")]
-    assert budgets.keys() == set(map(str, services))
-    for spec in budgets.values():
-        assert (spec["maxUnavailable"], spec["unhealthyPodEvictionPolicy"]) == (1, "AlwaysAllow")
+    budgets = [budget["spec"] for budget in chart.all("PodDisruptionBudget")]
+    for where, pod in chart.templates():
+        labels = pod["metadata"]["labels"]
+        held = [budget for budget in budgets if selects(budget["selector"], labels)]
+        assert len(held) == (not where.startswith(("Job/", "Pod/"))), where
+    for budget in budgets:
+        assert (budget["maxUnavailable"], budget["unhealthyPodEvictionPolicy"]) == (1, "AlwaysAllow")
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -169,18 +178,50 @@ def test_who_serves_only_reads_the_cache(access, engine):
     (container,), (first,) = spec["containers"], spec["initContainers"]
     mount = next(mount for mount in container["volumeMounts"] if mount["mountPath"] == "/var/cache/paddock")
     assert mount["readOnly"]
-    assert "HF_TOKEN_PATH" not in {each["name"] for each in container["env"]}
+    variables = {each["name"]: each["value"] for each in container["env"]}
+    assert "HF_TOKEN_PATH" not in variables
+    assert variables["HF_HOME"].startswith("/tmp/")  # locks are kept there
     jobs = chart.all("Job")
     assert len(jobs) == (access == "ReadWriteMany")
     (builder,) = jobs[0]["spec"]["template"]["spec"]["containers"] if jobs else [first]
     assert ("nvidia.com/gpu" in builder["resources"]["limits"]) == engine
     assert {"name": "HF_TOKEN_PATH", "value": "/run/huggingface/token"} in builder["env"]
+    assert {"name": "HF_HOME", "value": "/var/cache/paddock/huggingface"} in builder["env"]
     config = chart.one("ConfigMap", "paddock-model-mine")["data"]["model.yaml"]
     marker = builder["args"][2]
     assert f"checkpoint: /var/cache/paddock/ready/{marker}/checkpoint" in config
     assert (f"engine: /var/cache/paddock/ready/{marker}/engine" in config) == engine
     if jobs:
         assert first["args"][1] == f"/var/cache/paddock/ready/{marker}"
+
+
+def test_an_engine_may_be_compiled_where_there_are_no_gpus_to_spare():
+    """By the first pod itself: beside a Job, pods that wait for it have the GPUs that it waits for."""
+    build = {"build": {"enabled": True, "where": "pod"}}
+    sizes = {"cache": {"size": "1Gi"}, "parallelism": {"tensor": 4}, "replicas": 2}
+    chart = render(**one_model(engine=build, **sizes))
+    assert not chart.all("Job")
+    spec = chart.pod(DEPLOYMENT)["spec"]
+    assert [each["name"] for each in spec["initContainers"]] == ["fill"]
+    assert spec["initContainers"][0]["resources"]["limits"] == {"nvidia.com/gpu": 4}
+    fetched = render(**one_model(engine={"build": {**build["build"], "enabled": False}}, **sizes))
+    assert fetched.all("Job")
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_job_has_what_its_work_needs(compiled):
+    """A share of memory and the GPUs to compile; and to fetch, leave to be on the nodes that the model names."""
+    engine = {"build": {"enabled": compiled}}
+    pool = {"pool": "h100"}
+    model = {"parallelism": {"tensor": 4}, "gpu": {"product": "H100"}, "nodeSelector": pool}
+    spec = render(**one_model(engine=engine, cache={"size": "1Gi"}, **model)).one("Job")["spec"]["template"]["spec"]
+    assert spec["nodeSelector"] == pool
+    assert spec["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+    assert ("affinity" in spec) == compiled
+    (container,) = spec["containers"]
+    mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
+    assert ("/dev/shm" in mounts) == compiled
+    assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in spec["volumes"]}
 
 
 def test_what_needs_no_fetching_is_not_fetched():

@@ -83,9 +83,15 @@
 {{- $image := eq $model.backend "tensorrt_llm" | ternary "tensorrtLlm" "transformers" -}}
 {{- $more := dict "key" $key "name" (default $key $model.name) "gpus" $gpus "ranks" $ranks "nodes" $nodes "workload" $workload -}}
 {{- $_ := set $more "resourceName" (include "paddock.name" (list $root "model" $key)) -}}
+{{- /* LeaderWorkerSet makes a Service of its own name, by which the pods of a group find each other */ -}}
+{{- $_ = set $more "workloadName" (eq $workload "LeaderWorkerSet" | ternary (include "paddock.name" (list $root "group" $key)) $more.resourceName) -}}
 {{- $_ = set $more "image" (include "paddock.image" (list $root $image $model.device)) -}}
 {{- $_ = set $more "claim" (include "paddock.claim" (list $root $key $model $workload)) -}}
 {{- $_ = set $more "filledBy" (include "paddock.filledBy" (list $model $workload)) -}}
+{{- $_ = set $more "claimsAlone" (and (ne $more.claim "") (include "paddock.isForOnePod" $model | eq "true")) -}}
+{{- if and (not $model.sharedMemory) (gt $gpus 1) -}}
+{{- $_ = set $more "sharedMemory" "16Gi" -}}
+{{- end -}}
 {{- if $more.filledBy -}}
 {{- $_ = set $more "marker" (include "paddock.marker" (list $root $key $model)) -}}
 {{- end -}}
@@ -96,7 +102,7 @@
 {{- $at := index . 0 -}}
 {{- $model := index . 1 -}}
 {{- $cache := $model.cache -}}
-{{- $one := has $cache.accessMode (list "ReadWriteOnce" "ReadWriteOncePod") -}}
+{{- $one := include "paddock.isForOnePod" $model | eq "true" -}}
 {{- $most := eq $model.autoscaling.kind "none" | ternary $model.replicas $model.autoscaling.maxReplicas | int -}}
 {{- if and $one (or $cache.existingClaim $cache.size) (ne (index . 2) "StatefulSet") (or (gt $most 1) (gt (int $model.parallelism.nodes) 1)) -}}
 {{- fail (printf "%s.cache.accessMode: %s holds one pod, and there may be more; use ReadWriteMany, or workload: StatefulSet with a size" $at $cache.accessMode) -}}
@@ -136,11 +142,17 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Who writes the cache: a Job where pods share it; the pod itself, before it serves, where it has it alone; or "". */}}
+{{/* Whether a cache can't be mounted on two nodes. */}}
+{{- define "paddock.isForOnePod" -}}
+{{- has .cache.accessMode (list "ReadWriteOnce" "ReadWriteOncePod") -}}
+{{- end -}}
+
+{{/* Who writes the cache: a Job where pods share it; the pod itself, before it serves, where it has it alone, or is to compile;
+or "". */}}
 {{- define "paddock.filledBy" -}}
 {{- $model := index . 0 -}}
 {{- if and (or $model.cache.existingClaim $model.cache.size) (not (hasPrefix "embedded:" $model.checkpoint)) -}}
-{{- if or (eq (index . 1) "StatefulSet") (has $model.cache.accessMode (list "ReadWriteOnce" "ReadWriteOncePod")) -}}
+{{- if or (eq (index . 1) "StatefulSet") (include "paddock.isForOnePod" $model | eq "true") (and $model.engine.build.enabled (eq $model.engine.build.where "pod")) -}}
 pod
 {{- else -}}
 job

@@ -36,6 +36,15 @@ paddock/model: {{ . | quote }}
 {{- end }}
 {{- end -}}
 
+{{/* (root, key of the model): selects what serves and its ranks, and not what fetches. */}}
+{{- define "paddock.modelPods" -}}
+matchLabels:
+  {{- include "paddock.instance" (index . 0) | nindent 2 }}
+  paddock/model: {{ index . 1 | quote }}
+matchExpressions:
+  - {key: app.kubernetes.io/component, operator: In, values: [model, rank]}
+{{- end -}}
+
 {{/* Of pods: nothing that a new version of the chart alone would change, as that would start them anew. */}}
 {{- define "paddock.podLabels" -}}
 {{ include "paddock.selector" . }}

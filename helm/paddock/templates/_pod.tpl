@@ -20,11 +20,12 @@ imagePullSecrets:
 {{- end }}
 {{- end -}}
 
-{{/* Where a process may write, and what it should know. Cut off from the cluster's own variables by enableServiceLinks. */}}
+{{/* (where the hub's files go: the cache, for who fetches): where a process may write, and what it should know. Servers of a cache
+that is filled have /tmp there: TensorRT-LLM keeps a lock in that folder, and ends where the file system is read-only. */}}
 {{- define "paddock.env" -}}
 - {name: HOME, value: /tmp}
 - {name: XDG_CACHE_HOME, value: /tmp/.cache}
-- {name: HF_HOME, value: /var/cache/paddock/huggingface}
+- {name: HF_HOME, value: {{ . }}/huggingface}
 - {name: HF_HUB_DISABLE_TELEMETRY, value: "1"}
 {{- end -}}
 

@@ -27,7 +27,7 @@ spec:
     - name: wait
       {{- include "paddock.modelImage" (list $root $model) | nindent 6 }}
       command: [sh, -ec, {{ include "paddock.waitScript" . | quote }}]
-      args: [wait, /var/cache/paddock/ready/{{ $model.marker }}, {{ $model.startup.budgetSeconds | quote }}]
+      args: [wait, /var/cache/paddock/ready/{{ $model.marker }}, {{ $model.cache.budgetSeconds | quote }}]
       resources: {requests: {cpu: 10m, memory: 16Mi}, limits: {memory: 64Mi}}
       volumeMounts:
         - {name: cache, mountPath: /var/cache/paddock, readOnly: true}
@@ -48,7 +48,7 @@ spec:
       args: [serve, --config-dir, /etc/paddock, model=model]
       {{- end }}
       env:
-        {{- include "paddock.env" . | nindent 8 }}
+        {{- include "paddock.env" (empty $model.filledBy | ternary "/var/cache/paddock" "/tmp") | nindent 8 }}
         {{- if and $root.Values.huggingface.existingSecret (not $model.filledBy) }}
         - {name: HF_TOKEN_PATH, value: /run/huggingface/token}
         {{- end }}
@@ -71,7 +71,7 @@ spec:
       volumeMounts:
         {{- include "paddock.sharedMounts" (list $root $secret) | nindent 8 }}
         - {name: cache, mountPath: /var/cache/paddock, readOnly: {{ ne $model.filledBy "" }}}
-        {{- if or (gt (int $model.gpus) 1) $model.sharedMemory }}
+        {{- if $model.sharedMemory }}
         - {name: shared-memory, mountPath: /dev/shm}
         {{- end }}
         {{- if $role }}
@@ -92,10 +92,7 @@ spec:
       emptyDir: {}
       {{- end }}
     {{- end }}
-    {{- if or (gt (int $model.gpus) 1) $model.sharedMemory }}
-    - name: shared-memory
-      emptyDir: {medium: Memory, sizeLimit: {{ default "16Gi" $model.sharedMemory }}}
-    {{- end }}
+    {{- include "paddock.sharedMemory" $model | nindent 4 }}
     {{- if $role }}
     - name: ssh
       secret: {secretName: {{ $model.launch.existingSecret }}, defaultMode: 0440}
@@ -105,16 +102,17 @@ spec:
     {{- end }}
 {{- end -}}
 
-{{/* (model, selector of the pods, whether they have GPUs) */}}
+{{/* (model, selector of the pods, whether they have GPUs). Of a model on GPUs, what fetches without them may be where they are
+too: the model's own nodeSelector may say so. */}}
 {{- define "paddock.modelPlacement" -}}
 {{- $model := index . 0 -}}
 {{- $tolerations := list -}}
 {{- $nodes := list -}}
-{{- if index . 2 -}}
+{{- if gt (int $model.gpus) 0 -}}
 {{- $tolerations = list (dict "key" $model.gpu.resource "operator" "Exists" "effect" "NoSchedule") -}}
-{{- with $model.gpu.product -}}
-{{- $nodes = list (dict "key" "nvidia.com/gpu.product" "operator" "In" "values" (list .)) -}}
 {{- end -}}
+{{- if and (index . 2) $model.gpu.product -}}
+{{- $nodes = list (dict "key" "nvidia.com/gpu.product" "operator" "In" "values" (list $model.gpu.product)) -}}
 {{- end -}}
 {{- include "paddock.placement" (list $model (index . 1) $tolerations $nodes) -}}
 {{- end -}}
@@ -132,6 +130,13 @@ securityContext: {{- include "paddock.containerSecurity" . | nindent 2 }}
 {{- $resources = mustMergeOverwrite $resources (dict "limits" (dict .gpu.resource (int .gpus))) -}}
 {{- end -}}
 {{- toYaml $resources -}}
+{{- end -}}
+
+{{- define "paddock.sharedMemory" -}}
+{{- with .sharedMemory -}}
+- name: shared-memory
+  emptyDir: {medium: Memory, sizeLimit: {{ . }}}
+{{- end -}}
 {{- end -}}
 
 {{- define "paddock.tokenVolume" -}}

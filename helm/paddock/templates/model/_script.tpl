@@ -1,7 +1,9 @@
-{{/* What is more than one command. Each is plain sh, and takes what differs as arguments. */}}
+{{/* What is more than one command. Each is plain sh, and takes what differs as arguments. As the first process of its
+container, sh takes no notice of SIGTERM unless it has a trap: pods that wait would keep their GPUs for the whole grace period. */}}
 
 {{/* MARKER SECONDS: until the Job's folder is there, which appears when it is whole. */}}
 {{- define "paddock.waitScript" -}}
+trap 'exit 143' TERM
 waited=0
 until [ -d "$1" ]; do
   if [ "$waited" -ge "$2" ]; then
@@ -19,17 +21,22 @@ one name in one step. What was finished before is found again by paddock build. 
 cache=$1 marker=$2 checkpoint=$3 revision=$4
 shift 4
 [ ! -d "$cache/ready/$marker" ] || exit 0
-paddock build "$checkpoint" ${revision:+--revision "$revision"} --output "$cache/engines" > /tmp/built
+trap 'exit 143' TERM
+build() {
+  paddock build "$@" --output "$cache/engines" > /tmp/built &
+  wait $!
+}
+build "$checkpoint" ${revision:+--revision "$revision"}
 fetched=$(tail -n 1 /tmp/built)
 partial="$cache/ready/.$marker.$(hostname)"
 rm -rf "$partial"
 mkdir -p "$partial"
 ln -s "$fetched" "$partial/checkpoint"
 if [ $# -gt 0 ]; then
-  paddock build "$fetched" --output "$cache/engines" "$@" > /tmp/built
+  build "$fetched" "$@"
   ln -s "$(tail -n 1 /tmp/built)" "$partial/engine"
 fi
-mv -T "$partial" "$cache/ready/$marker"
+mv -T "$partial" "$cache/ready/$marker" || { rm -rf "$partial"; [ -d "$cache/ready/$marker" ]; } # another was faster
 {{- end -}}
 
 {{/* A container that fills the cache, without its name. */}}
@@ -49,7 +56,7 @@ mv -T "$partial" "$cache/ready/$marker"
 command: [sh, -ec, {{ include "paddock.fillScript" . | quote }}]
 args: {{ toJson $args }}
 env:
-  {{- include "paddock.env" . | nindent 2 }}
+  {{- include "paddock.env" "/var/cache/paddock" | nindent 2 }}
   {{- if $root.Values.huggingface.existingSecret }}
   - {name: HF_TOKEN_PATH, value: /run/huggingface/token}
   {{- end }}
@@ -62,13 +69,18 @@ resources: {requests: {cpu: "1", memory: 2Gi}, limits: {memory: 8Gi}}
 volumeMounts:
   - {name: tmp, mountPath: /tmp}
   - {name: cache, mountPath: /var/cache/paddock}
+  {{- if and $engine.build.enabled $model.sharedMemory }}
+  - {name: shared-memory, mountPath: /dev/shm}
+  {{- end }}
   {{- if $root.Values.huggingface.existingSecret }}
   - {name: huggingface, mountPath: /run/huggingface, readOnly: true}
   {{- end }}
 {{- end -}}
 
-{{/* The first pod of a group starts all ranks by MPI, over SSH between the group's pods. Of them, rank 0 is the server. */}}
+{{/* The first pod of a group starts all ranks by MPI, over SSH between the group's pods. Of them, rank 0 is the server, which is
+started by a file: TensorRT-LLM's launcher splits what it is to run at every space. Ranks know no variables but those named. */}}
 {{- define "paddock.leaderScript" -}}
+trap 'exit 143' TERM
 name=${LWS_LEADER_ADDRESS%%.*} domain=${LWS_LEADER_ADDRESS#*.}
 ssh="-p 2222 -i /run/ssh/id_ed25519 -o BatchMode=yes -o ConnectTimeout=5 -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR"
 echo "localhost slots={{ .gpus }}" > /tmp/hosts
@@ -79,14 +91,16 @@ while [ "$index" -lt "$LWS_GROUP_SIZE" ]; do
   echo "$host slots={{ .gpus }}" >> /tmp/hosts
   index=$((index + 1))
 done
+echo 'echo $$ > /tmp/server.pid; exec paddock "$@"' > /tmp/server
 exec mpirun --prefix "$(dirname "$(dirname "$(command -v mpirun)")")" --hostfile /tmp/hosts -np {{ .ranks }} \
   --mca plm_rsh_args "$ssh" --mca btl_tcp_if_include eth0 --mca oob_tcp_if_include eth0 \
-  -x PATH -x LD_LIBRARY_PATH -x HOME -x XDG_CACHE_HOME -x HF_HOME \
-  trtllm-llmapi-launch sh -ec 'echo $$ > /tmp/server.pid; exec paddock "$@"' server "$@"
+  -x PATH -x LD_LIBRARY_PATH -x HOME -x XDG_CACHE_HOME -x HF_HOME{{ range .env }} -x {{ .name }}{{ end }} \
+  trtllm-llmapi-launch sh -e /tmp/server "$@"
 {{- end -}}
 
 {{/* mpirun would pass SIGTERM on to every rank at once: the server alone must have it, and time to drain. */}}
 {{- define "paddock.leaderStopScript" -}}
+[ -f /tmp/server.pid ] || exit 0 # not started yet
 sleep {{ .drain.preStopSeconds }}
 server=$(cat /tmp/server.pid)
 kill -TERM "$server"

@@ -33,6 +33,7 @@ def main(job: Mapping[str, Any]) -> None:
         model=job["source"],
         tensor_parallel_size=job["tensor"],
         pipeline_parallel_size=job["pipeline"],
+        workspace=job["target"],  # what it writes first is as large as the engine: too large for many a /tmp
         build_config=BuildConfig(
             max_batch_size=job["max_batch_size"],
             max_num_tokens=job["max_num_tokens"],

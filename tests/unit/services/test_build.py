@@ -75,6 +75,8 @@ async def test_an_engine_is_built_once_and_loads(checkpoint, in_process):
     built = build(plan(checkpoint, engine=True), quiet)
     assert build(plan(checkpoint, engine=True), quiet) == built
     assert [bool(job) for job in in_process] == [False, True, False]  # asked what there is, compiled, asked again
+    (compiler_of,) = fake.EngineLLM.made
+    assert compiler_of.arguments["workspace"].startswith(str(built.engine.parent))  # where there is room for an engine
     manifest = json.loads((built.engine / MANIFEST).read_text())
     assert manifest["tensorrt_llm"] == "1.2.1"
     assert manifest["compute_capability"] == [9, 0]

@@ -26,7 +26,7 @@ KEYWORDS = {
 }
 LLM = {*RECORDED["LLM.__init__"], *RECORDED["BaseLlmArgs"]}
 FLOWS = {"pytorch_flow.py": LLM | {*RECORDED["TorchLlmArgs"]}, "engine_flow.py": LLM | {*RECORDED["TrtLlmArgs"]}}
-FLOWS["compile.py"] = FLOWS["engine_flow.py"]
+FLOWS["compile.py"] = FLOWS["engine_flow.py"] | {*SUPPLEMENT["TrtLlmArgs"]["fields"]}
 KEYWORDS |= {"BuildConfig": RECORDED["BuildConfig"], "QuantConfig": RECORDED["QuantConfig"]}
 METHODS = {*RECORDED["LLM.methods"], "save"}
 RESULT = RECORDED["GenerationResult"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from services.commands.command_line import parse
@@ -120,6 +123,20 @@ def test_other_settings_reach_the_process():
 def pod_grace(chart):
     """Give all grace periods."""
     return {pod["spec"]["terminationGracePeriodSeconds"] for pod in servers(chart).values()}
+
+
+def test_a_simulator_runs_in_the_gateways_image():
+    """As docs/deploying.md has it. That image holds no torch, and a simulator needs none."""
+    shape = {"vocab_size": 1536, "last_token_id": 1519}
+    model = {"backend": "simulator", "device": "cpu", "checkpoint": "embedded:paddock-tiny"}
+    settings = {"chat_layout": "hf", "backend": shape}
+    chart = render(**one_model(**model, settings=settings, engine={"maxBatchSize": 7}))
+    pod = chart.pod("Deployment/paddock-model-mine")
+    assert pod["spec"]["containers"][0]["image"] == "paddock-gateway:0.1.0"
+    backend = loaded(chart, pod).models["mine"].backend
+    assert (backend.vocab_size, backend.max_concurrency) == (1536, 7)
+    source = "import sys, backends.simulator.backend; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    subprocess.run([sys.executable, "-c", source], check=True, timeout=60)
 
 
 def test_guards_are_routed_to_by_the_models_they_guard():

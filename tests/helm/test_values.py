@@ -106,6 +106,7 @@ SENTENCES = {
         "parallelism": {"tensor": 2},
     },
     r"models\.mine\.device: tensorrt_llm computes on GPUs": {"device": "cpu"},
+    r"models\.mine\.device: the simulator computes nothing": {"backend": "simulator"},
     r"models\.mine\.engine\.precision: the transformers backend": {
         "backend": "transformers",
         "engine": {"precision": "fp8"},

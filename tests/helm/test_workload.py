@@ -306,6 +306,20 @@ def test_a_dashboard_is_there_from_one_place():
     assert (ROOT / "docs" / "dashboard.json").resolve() == source
 
 
+def test_volumes_of_ones_own_are_mounted():
+    """Such as an authority of the hub's mirror: also where checkpoints are fetched."""
+    own = {"volumes": [{"name": "own", "configMap": {"name": "ca"}}]}
+    own["volumeMounts"] = [{"name": "own", "mountPath": "/run/own", "readOnly": True}]
+    chart = render(gateway=own, **one_model(cache={"size": "1Gi"}, **own))
+    for where, pod in chart.templates():
+        if where.startswith("Pod/"):
+            continue
+        spec = pod["spec"]
+        assert own["volumes"][0] in spec["volumes"], where
+        assert own["volumeMounts"][0] in spec["containers"][0]["volumeMounts"], where
+    assert len(list(chart.templates())) == 4
+
+
 @pytest.mark.parametrize("name", SETS)
 def test_replicas_are_spread_over_nodes_and_zones(name):
     """As far as that goes: a pod that must share a node is better than none."""

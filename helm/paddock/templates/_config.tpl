@@ -115,7 +115,7 @@ defaults:
 {{- $_ = set $backend "engine" (printf "/var/cache/paddock/ready/%s/engine" .marker) -}}
 {{- $_ = set $backend.kv_cache "dtype" "auto" -}}
 {{- end -}}
-{{- else -}}
+{{- else if eq .backend "transformers" -}}
 {{- $_ := set $backend "device" (eq .device "gpu" | ternary "cuda" "cpu") -}}
 {{- with get (dict "f32" "float32" "bf16" "bfloat16") $engine.precision }}{{- $_ := set $backend "dtype" . -}}{{- end -}}
 {{- end -}}

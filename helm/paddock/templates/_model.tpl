@@ -48,6 +48,9 @@
 {{- if and (gt $ranks 1) (ne $model.backend "tensorrt_llm") -}}
 {{- fail (printf "%s.parallelism: the transformers backend computes on one GPU; set backend to tensorrt_llm" $at) -}}
 {{- end -}}
+{{- if and (eq $model.device "gpu") (eq $model.backend "simulator") -}}
+{{- fail (printf "%s.device: the simulator computes nothing; set it to cpu" $at) -}}
+{{- end -}}
 {{- if and (eq $model.device "cpu") (eq $model.backend "tensorrt_llm") -}}
 {{- fail (printf "%s.device: tensorrt_llm computes on GPUs; set backend to transformers" $at) -}}
 {{- end -}}
@@ -80,7 +83,7 @@
 {{- if and (eq $model.autoscaling.kind "keda") (not $model.autoscaling.prometheusAddress) -}}
 {{- fail (printf "%s.autoscaling.prometheusAddress: is missing; set it to Prometheus' URL" $at) -}}
 {{- end -}}
-{{- $image := eq $model.backend "tensorrt_llm" | ternary "tensorrtLlm" "transformers" -}}
+{{- $image := get (dict "tensorrt_llm" "tensorrtLlm" "transformers" "transformers" "simulator" "gateway") $model.backend -}}
 {{- $more := dict "key" $key "name" (default $key $model.name) "gpus" $gpus "ranks" $ranks "nodes" $nodes "workload" $workload -}}
 {{- $_ := set $more "resourceName" (include "paddock.name" (list $root "model" $key)) -}}
 {{- /* LeaderWorkerSet makes a Service of its own name, by which the pods of a group find each other */ -}}

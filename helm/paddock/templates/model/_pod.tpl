@@ -70,6 +70,7 @@ spec:
       resources: {{- include "paddock.modelResources" $model | nindent 8 }}
       volumeMounts:
         {{- include "paddock.sharedMounts" (list $root $secret) | nindent 8 }}
+        {{- with $model.volumeMounts }}{{ toYaml . | nindent 8 }}{{ end }}
         - {name: cache, mountPath: /var/cache/paddock, readOnly: {{ ne $model.filledBy "" }}}
         {{- if $model.sharedMemory }}
         - {name: shared-memory, mountPath: /dev/shm}
@@ -82,6 +83,7 @@ spec:
         {{- end }}
   volumes:
     {{- include "paddock.sharedVolumes" (list $root $model.resourceName "model/model.yaml" $secret) | nindent 4 }}
+    {{- with $model.volumes }}{{ toYaml . | nindent 4 }}{{ end }}
     {{- if or $model.claim (ne $model.workload "StatefulSet") }}
     - name: cache
       {{- if $model.claim }}

@@ -69,6 +69,7 @@ resources: {requests: {cpu: "1", memory: 2Gi}, limits: {memory: 8Gi}}
 volumeMounts:
   - {name: tmp, mountPath: /tmp}
   - {name: cache, mountPath: /var/cache/paddock}
+  {{- with $model.volumeMounts }}{{ toYaml . | nindent 2 }}{{ end }}
   {{- if and $engine.build.enabled $model.sharedMemory }}
   - {name: shared-memory, mountPath: /dev/shm}
   {{- end }}

@@ -1,11 +1,14 @@
-"""The rendered gateway and model, run as processes of their own: as any user, where nothing but /tmp may be written."""
+"""The rendered gateway and model, run as processes of their own: as any user, on a file system that is read-only but for /tmp."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from services.commands.command_line import run
 from tests.helm.chart import config_dir, render
@@ -16,6 +19,26 @@ ALLOWED = "--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_sea
 AS_SOMEBODY = ("setpriv", "--reuid=1000770000", "--regid=0", "--clear-groups", *ALLOWED) if os.geteuid() == 0 else ()
 """A user that no /etc/passwd knows, as OpenShift gives out. It may read all, as in images, and write nothing of root's.
 Where it isn't root who tests, the process is of whoever does."""
+
+FREEZE = """
+mount --bind "$1" "$1"
+for each in / /tmp; do
+  if mountpoint --quiet "$each"; then mount -o remount,bind,ro "$each"; fi
+done
+shift
+exec "$@"
+"""
+"""In a mount namespace: all is read-only but for one folder, which stands for the pod's /tmp."""
+
+
+def frozen(home: Path) -> tuple[str, ...]:
+    """Give what runs a command so, where mounts are allowed."""
+    if os.geteuid() != 0:
+        return ()
+    words = ("unshare", "--mount", "sh", "-ec", FREEZE, "freeze", str(home), *AS_SOMEBODY)
+    probe = subprocess.run([*words, "true"], capture_output=True, check=False)
+    return words if probe.returncode == 0 else AS_SOMEBODY
+
 
 FREE = ("server.address=127.0.0.1:0", "server.health_address=127.0.0.1:0", "telemetry.metrics_address=127.0.0.1:0")
 """The ports that the chart sets are checked by test_config.py; several of these tests may run at once."""
@@ -34,13 +57,25 @@ class Pod(Process):
         config = config_dir(chart, pod, folder / "etc")
         home.chmod(0o777)
         variables = {each["name"]: each["value"].replace("/tmp", str(home)) for each in container["env"]}
+        variables["TMPDIR"] = str(home)
         words = [str(config) if word == "/etc/paddock" else word for word in container["args"]]
         process = await asyncio.create_subprocess_exec(
-            *AS_SOMEBODY, sys.executable, "-m", "services.cli", *words, *FREE, *settings,
+            *frozen(home), sys.executable, "-m", "services.cli", *words, *FREE, *settings,
             env={"PATH": "/usr/bin:/bin", "PYTHONPATH": os.pathsep.join(sys.path), **variables},
             cwd="/", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         return cls(process)
+
+
+def test_the_file_system_is_read_only(tmp_path):
+    """Also where anybody may write: else the test below shows less than it says."""
+    words = frozen(tmp_path)
+    if "unshare" not in words:
+        pytest.skip("only root may mount, where it may")
+    tmp_path.chmod(0o777)
+    anywhere = subprocess.run([*words, "touch", "/tmp/frozen"], capture_output=True, text=True, check=False)
+    assert "/tmp/frozen': Read-only file system" in anywhere.stderr
+    assert subprocess.run([*words, "touch", tmp_path / "thawed"], check=False).returncode == 0
 
 
 async def test_a_rendered_release_streams_drains_and_writes_nothing(tmp_path):

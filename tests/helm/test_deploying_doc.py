@@ -12,10 +12,14 @@ import pytest
 import yaml
 
 from services.commands.command_line import parse, run
-from tests.helm.chart import CHART, ROOT, Chart, tool
+from tests.helm.chart import CHART, ROOT, Chart, loaded, selects, tool
 
 DOC = (ROOT / "docs" / "deploying.md").read_text(encoding="utf-8")
-COMMANDS = [line[2:] for block in re.findall(r"```console\n(.*?)```", DOC, re.DOTALL) for line in block.splitlines()]
+COMMANDS = [
+    re.sub(r"^[A-Z_]+=\S+ ", "", line[2:])
+    for block in re.findall(r"```console\n(.*?)```", DOC, re.DOTALL)
+    for line in block.splitlines()
+]
 FILES = dict(re.findall(r"```yaml\n# (\S+)\n(.*?)```", DOC, re.DOTALL))
 PATIENCE_S = 60
 
@@ -48,7 +52,7 @@ def test_it_is_all_commands_that_are_known():
 def test_paddock_knows_its_commands(command, folder, monkeypatch, capsys):
     """And `plan` says what the text does; what it prints goes where the command sends it."""
     monkeypatch.chdir(folder)
-    words, _, target = command.partition(" > ")
+    words, _, target = re.sub(" >{1,2} ", " > ", command).partition(" > ")
     args = parse(shlex.split(words)[1:])
     if args.command in ("plan", "key"):
         assert run(shlex.split(words)[1:]) == 0
@@ -82,19 +86,34 @@ def test_helm_renders_what_is_installed(command, folder, monkeypatch, capsys):
         assert job["metadata"]["name"].startswith("paddock-build-llama-3-1-70b-instruct-")
 
 
+def test_a_simulator_understands_its_values(folder):
+    done = tool("helm", "template", "paddock", str(CHART), "--values", str(folder / "simulator.yaml"))
+    chart = Chart(done.stdout)
+    model = loaded(chart, chart.pod("Deployment/paddock-model-simulator")).models["simulator"]
+    assert (model.backend.vocab_size, model.backend.time_per_token_s) == (1536, 0.02)
+
+
+def test_dns_of_the_node_is_reached(folder):
+    done = tool("helm", "template", "paddock", str(CHART), "--values", str(folder / "dns.yaml"))
+    (rule,) = Chart(done.stdout).one("NetworkPolicy", "paddock-default-deny")["spec"]["egress"]
+    assert len(rule["to"]) == 2
+    assert {port["port"] for port in rule["ports"]} == {53}
+
+
 @pytest.mark.parametrize("name", ["istio.yaml", "ambient.yaml", "linkerd.yaml"])
 def test_meshes_have_values(name, folder):
     done = tool("helm", "template", "paddock", str(CHART), "--values", str(folder / name))
     assert done.returncode == 0, done.stderr
     for where, pod in Chart(done.stdout).templates():
-        annotations = pod["metadata"].get("annotations", {})
-        serves = not where.startswith(("Pod/", "Job/"))
-        assert any("inject" in key for key in annotations) == (serves and name != "ambient.yaml")
+        told = {**pod["metadata"].get("annotations", {}), **pod["metadata"]["labels"]}
+        proxied = not where.startswith(("Pod/", "Job/")) and name != "ambient.yaml"
+        assert any("inject" in key for key in told) == proxied
+        assert any(key.lower().endswith(("nativesidecar", "native-sidecar")) for key in told) == proxied
 
 
 def test_every_file_of_values_is_used_or_is_of_a_mesh():
     used = {word for command in of("helm") for word in shlex.split(command) if word.endswith(".yaml")}
-    assert FILES.keys() - used == {"istio.yaml", "ambient.yaml"}
+    assert FILES.keys() - used == {"dns.yaml", "istio.yaml", "ambient.yaml"}
     for text in FILES.values():
         assert isinstance(yaml.safe_load(text), dict)
 
@@ -123,6 +142,11 @@ def test_kubectl_takes_its_commands(command, folder, monkeypatch):
     monkeypatch.chdir(folder)
     words = shlex.split(command)
     named = [word.split("/")[1] for word in words if re.match(r"(service|deployment)/", word)]
+    for selector in (words[words.index("--selector") + 1],) if "--selector" in words else ():
+        wanted = {"matchLabels": dict(pair.split("=") for pair in selector.split(","))}
+        charts = [Chart(installed(each)) for each in of("helm") if "mine.yaml" in each]
+        assert any(selects(wanted, pod["metadata"]["labels"]) for chart in charts for _, pod in chart.templates())
+        assert any(selects(wanted, job["metadata"]["labels"]) for chart in charts for job in chart.all("Job"))
     for name in named:
         assert any(
             f"name: {name}\n" in installed(each) for each in of("helm") if each.split()[1] in ("install", "upgrade")

@@ -21,13 +21,14 @@ LONG = "llama-3-1-405b-instruct-quantized-in-house-for-the-lawyers-"
 def check_names(chart):
     """Check that no object overwrites another, and that all names and labels are ones."""
     seen = set()
+    services = {found["metadata"]["name"] for found in chart.all("Service")}
     for found in chart.objects:
         identity = (found["kind"], found["metadata"]["name"])
         assert identity not in seen, identity
         seen.add(identity)
         assert DNS_LABEL.fullmatch(identity[1]), identity
         # Its controller makes a headless Service of its name, unless there is one, and ranks find each other by that.
-        assert found["kind"] != "LeaderWorkerSet" or not any(each["metadata"]["name"] == identity[1] for each in chart.all("Service")), identity
+        assert found["kind"] != "LeaderWorkerSet" or identity[1] not in services, identity
         if found["kind"] in ("StatefulSet", "LeaderWorkerSet"):
             assert len(identity[1]) <= 63 - len("-0123456789")  # the label of a revision
         for labels in (

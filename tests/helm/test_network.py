@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
-from tests.helm.chart import NAMESPACE, Chart, one_model, render, selects
+from tests.helm.chart import NAMESPACE, ROOT, Chart, one_model, render, selects
 
 GRPC, HEALTH, METRICS, SSH = 50051, 50052, 9464, 2222
 ELSEWHERE = {"app": "other"}
@@ -147,11 +148,21 @@ def test_it_can_be_left_to_others():
     assert not render(networkPolicy={"enabled": False}).all("NetworkPolicy")
 
 
-def test_a_mesh_gets_its_ports():
-    """As docs/deploying.md has it for Istio's ambient mode."""
-    rules = {"extraIngress": [{"ports": [{"port": 15008}]}], "extraEgress": [{"ports": [{"port": 15008}]}]}
-    chart = render(networkPolicy=rules, modelService={"appProtocol": "tcp"})
+MESHES = {"istio": (GRPC, "istio-system", 15012), "ambient": (15008, None, None), "linkerd": (4143, "linkerd", 8086)}
+"""The port by which pods call each other, and the namespace and a port of the control plane that proxies need."""
+
+
+@pytest.mark.parametrize("mesh", MESHES)
+def test_a_mesh_gets_its_ports(mesh):
+    """By the values that docs/deploying.md has for it."""
+    text = (ROOT / "docs" / "deploying.md").read_text(encoding="utf-8")
+    values = yaml.safe_load(text.partition(f"# {mesh}.yaml\n")[2].partition("```")[0])
+    chart = render(**values)
     gateway, model = (labels(chart, f"Deployment/paddock-{name}") for name in ("gateway", "model-paddock-tiny"))
-    assert reaches(chart, gateway, model, 15008)
+    port, control, its_port = MESHES[mesh]
+    assert reaches(chart, gateway, model, port)
+    for pod in (gateway, model):
+        assert control is None or allows(chart, "Egress", pod, {"app": "proxy"}, its_port, namespace=control)
+        assert not allows(chart, "Egress", pod, ELSEWHERE, port, namespace="another") or mesh == "ambient"
     service = chart.one("Service", "paddock-model-paddock-tiny")
-    assert service["spec"]["ports"][0]["appProtocol"] == "tcp"
+    assert (service["spec"]["ports"][0]["appProtocol"] == "tcp") == (mesh == "istio")

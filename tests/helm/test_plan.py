@@ -60,8 +60,7 @@ def test_a_plan_is_values_of_the_chart(capsys, words, wanted):
     values["models"] |= {"paddock-tiny": None}
     more = {"checkpoint": "org/name", "launch": {"existingSecret": "ssh"}, "cache": {"size": "1Ti"}}
     chart = render(models={**values["models"], key: {**values["models"][key], **more}})
-    where = next(name for name, _ in chart.templates() if f"-{key}" in name and not name.startswith(("Job/", "Pod/")) and "worker" not in name)
-    pod = chart.pod(where)
+    pod = next(pod for name, pod in chart.templates() if re.search(f"-(model|group)-{key}(/leader|$)", name))
     limits = pod["spec"]["containers"][0].get("resources", {}).get("limits", {})
     assert limits.get("nvidia.com/gpu", 0) == wanted
     (model,) = loaded(chart, pod).models.values()

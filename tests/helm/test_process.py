@@ -1,4 +1,4 @@
-"""The rendered gateway and model, run as processes of their own: as any user, on a file system that is read-only but for /tmp."""
+"""The rendered gateway and model, run as processes of their own: as any user, where nothing but /tmp may be written."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -158,7 +159,10 @@ def wide():
     sizes = {"tensor": 8, "pipeline": 2, "nodes": 2}
     return render(
         **one_model(
-            parallelism=sizes, launch={"existingSecret": "ssh"}, cache={"size": "1Ti"}, drain={"preStopSeconds": 3},
+            parallelism=sizes,
+            launch={"existingSecret": "ssh"},
+            cache={"size": "1Ti"},
+            drain={"preStopSeconds": 3},
             env=[{"name": "NCCL_IB_HCA", "value": "mlx5"}],
         )
     )
@@ -191,7 +195,7 @@ def test_the_leader_starts_all_ranks_when_their_pods_answer(tmp_path, wide):
     assert (tmp_path / "hosts").read_text(encoding="utf-8") == f"localhost slots=8\n{worker} slots=8\n"
     started = (tmp_path / "mpirun").read_text(encoding="utf-8").splitlines()
     assert started[started.index("-np") + 1] == "16"
-    passed = {after for before, after in zip(started, started[1:], strict=False) if before == "-x"}
+    passed = {after for before, after in pairwise(started) if before == "-x"}
     assert {"PATH", "HF_HOME", "NCCL_IB_HCA"} <= passed  # ranks know no others of the container's
     pid, *words = (tmp_path / "served").read_text(encoding="utf-8").split()
     assert words == leader["args"]

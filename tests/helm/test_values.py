@@ -201,6 +201,9 @@ def test_notes_of_what_is_secured_and_of_guards():
     (text,) = helm_4(yaml.safe_load(EVERYTHING.read_text(encoding="utf-8")))["notes"]
     assert "-cacert ca.crt -cert tls.crt -key tls.key -authority paddock-gateway.serving.svc" in text
     assert "authorization: Bearer KEY" in text
-    (text,) = helm_4(one_model(guard="llama_guard"))["notes"]
+    keyed = {"tls": {"enabled": True, "requireClientCertificate": False, "certManager": ISSUED}}
+    keyed["gateway"] = {"apiKeys": {"existingSecret": "keys"}}
+    text, by_key = helm_4(one_model(guard="llama_guard"), keyed)["notes"]
+    assert "-cacert ca.crt -authority paddock-gateway.serving.svc -H" in by_key
     asked = json.loads(text.partition(" -d '")[2].partition("'")[0])
     assert json_format.ParseDict(asked, classify_pb2.ClassifyRequest()).model == "mine"

@@ -258,7 +258,7 @@ class TorchLLM(LLM):
 class EngineLLM(LLM):
     """`tensorrt_llm._tensorrt_engine.LLM`, over an engine directory."""
 
-    _extra = {**RECORDED["TrtLlmArgs"], **SUPPLEMENT["TrtLlmArgs"]["fields"]}
+    _extra = RECORDED["TrtLlmArgs"] | SUPPLEMENT["TrtLlmArgs"]["fields"]
     _sampler = "TRTLLMSampler"
 
     def _shape(self, config):

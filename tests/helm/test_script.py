@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -221,6 +223,23 @@ def test_the_leader_s_server_alone_is_told_to_stop_and_waited_for(tmp_path, wide
     slept = (tmp_path / "slept").read_text(encoding="utf-8").split()
     assert slept[0] == "3"
     assert set(slept[1:]) == {"1"}
+
+
+def test_a_rank_goes_on_until_mpi_ends(tmp_path, wide):
+    """It is told to stop together with its leader, which drains meanwhile."""
+    rank = container(wide, "LeaderWorkerSet/paddock-group-mine/workerTemplate")
+    shutil.copy("/bin/sleep", tmp_path / "orted")
+    daemon = subprocess.Popen([tmp_path / "orted", str(PATIENCE_S)])
+    program(tmp_path, "sleep", f"kill {daemon.pid} 2> /dev/null; exec /bin/sleep 0.05")  # MPI ends while it waits
+    path = {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"}
+    stopping = subprocess.Popen(rank["lifecycle"]["preStop"]["exec"]["command"], env=path)
+    try:
+        assert daemon.wait(PATIENCE_S) == -signal.SIGTERM  # not before something waited for it
+        assert stopping.wait(PATIENCE_S) == 0
+    finally:
+        for process in (daemon, stopping):
+            process.kill()
+            process.wait()
 
 
 STOPS = """

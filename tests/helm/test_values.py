@@ -147,6 +147,7 @@ SENTENCES = {
         "affinity": {"nodeAffinity": {"x": {}}},
     },
     r"models\.mine\.autoscaling\.prometheusAddress: is missing": {"autoscaling": {"kind": "keda"}},
+    r"models\.mine\.autoscaling\.kind: hpa finds metrics by labels": {"name": "a/b", "autoscaling": {"kind": "hpa"}},
     r"models\.mine\.guards\[0\]\.model: \"absent\" is no key": {"guards": [{"model": "absent", "subject": "input"}]},
     r"models\.mine\.guards\[0\]\.model: models\.mine is no guard": {"guards": [{"model": "mine", "subject": "input"}]},
 }  # fmt: skip

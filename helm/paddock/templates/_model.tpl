@@ -83,6 +83,9 @@
 {{- if and (eq $model.autoscaling.kind "keda") (not $model.autoscaling.prometheusAddress) -}}
 {{- fail (printf "%s.autoscaling.prometheusAddress: is missing; set it to Prometheus' URL" $at) -}}
 {{- end -}}
+{{- if and (eq $model.autoscaling.kind "hpa") (not (regexMatch "^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$" (default $key $model.name))) -}}
+{{- fail (printf "%s.autoscaling.kind: hpa finds metrics by labels, and %q can't be one; set it to keda, or name another way" $at $model.name) -}}
+{{- end -}}
 {{- $image := get (dict "tensorrt_llm" "tensorrtLlm" "transformers" "transformers" "simulator" "gateway") $model.backend -}}
 {{- $more := dict "key" $key "name" (default $key $model.name) "gpus" $gpus "ranks" $ranks "nodes" $nodes "workload" $workload -}}
 {{- $_ := set $more "resourceName" (include "paddock.name" (list $root "model" $key)) -}}

@@ -64,6 +64,9 @@ spec:
       {{- include "paddock.lifecycle" (list $root $model.drain) | nindent 6 }}
       {{- end }}
       {{- else }}
+      lifecycle:
+        preStop:
+          exec: {command: [sh, -ec, {{ include "paddock.rankStopScript" . | quote }}]}
       ports:
         - {name: ssh, containerPort: 2222}
       {{- end }}

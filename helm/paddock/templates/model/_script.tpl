@@ -108,6 +108,11 @@ kill -TERM "$server"
 while kill -0 "$server" 2> /dev/null; do sleep 1; done
 {{- end -}}
 
+{{/* Whatever takes one pod of a group takes all: ranks go on until the leader has drained and MPI ends them. */}}
+{{- define "paddock.rankStopScript" -}}
+while grep -qsxE 'orted|prted' /proc/[0-9]*/comm; do sleep 1; done
+{{- end -}}
+
 {{- define "paddock.rankScript" -}}
 exec "$(command -v sshd)" -D -e -f /dev/null -p 2222 -h /run/ssh/id_ed25519 -o AuthorizedKeysFile=/run/ssh/id_ed25519.pub \
   -o StrictModes=no -o UsePAM=no -o PasswordAuthentication=no -o PidFile=none

@@ -211,8 +211,12 @@ def test_the_tests_of_helm_are_commands(name):
         assert args.command in ("generate", "classify")
         assert args.address == "paddock-gateway.serving.svc:50051"
         assert 0 < args.timeout < pod["spec"]["activeDeadlineSeconds"]
+        mounts = {mount["mountPath"] for mount in pod["spec"]["containers"][0]["volumeMounts"]}
+        files = [getattr(args, f"tls_{each}") for each in ("ca", "cert", "key")]
+        assert all(str(file).rpartition("/")[0] in mounts for file in files if file)
     if name == "everything":
         assert {args_of(pod)[0] for pod in pods} == {"generate", "classify"}
+        assert "/run/client/tls.crt" in args_of(pods[0])  # the gateway's own is of an authority that clients aren't of
 
 
 def args_of(pod):

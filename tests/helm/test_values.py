@@ -170,6 +170,10 @@ def test_what_can_not_be_is_told_in_a_sentence(sentence):
             {"tls": {**TLS, "requireClientCertificate": False, "certManager": ISSUED}},
             r"tls\.requireClientCertificate: nobody who calls would be identified",
         ),
+        (
+            {"tls": {**TLS, "certManager": ISSUED, "clientCA": {"existingSecret": "clients"}}},
+            r"tests\.certificate\.existingSecret: is missing",
+        ),
         ({"route": {"enabled": True}}, r"route\.parentRefs: is empty"),
         ({"models": {"Capital": {"checkpoint": "org/name"}}}, r"models.*Capital"),
         ({"nonsense": 1}, r"nonsense"),

@@ -213,11 +213,16 @@ def test_a_job_has_what_its_work_needs(compiled):
     """A share of memory and the GPUs to compile; and to fetch, leave to be on the nodes that the model names."""
     engine = {"build": {"enabled": compiled}}
     pool = {"pool": "h100"}
-    model = {"parallelism": {"tensor": 4}, "gpu": {"product": "H100"}, "nodeSelector": pool}
+    model = {
+        "parallelism": {"tensor": 4},
+        "gpu": {"product": "H100"},
+        "nodeSelector": pool,
+        "runtimeClassName": "nvidia",
+    }
     spec = render(**one_model(engine=engine, cache={"size": "1Gi"}, **model)).one("Job")["spec"]["template"]["spec"]
     assert spec["nodeSelector"] == pool
     assert spec["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
-    assert ("affinity" in spec) == compiled
+    assert ("affinity" in spec) == ("runtimeClassName" in spec) == compiled
     (container,) = spec["containers"]
     mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
     assert ("/dev/shm" in mounts) == compiled

@@ -108,7 +108,7 @@ spec:
 {{- end -}}
 
 {{/* (model, selector of the pods, whether they have GPUs). Of a model on GPUs, what fetches without them may be where they are
-too: the model's own nodeSelector may say so. */}}
+too, as the model's own nodeSelector may say so, and needs no runtime of theirs. */}}
 {{- define "paddock.modelPlacement" -}}
 {{- $model := index . 0 -}}
 {{- $tolerations := list -}}
@@ -119,7 +119,8 @@ too: the model's own nodeSelector may say so. */}}
 {{- if and (index . 2) $model.gpu.product -}}
 {{- $nodes = list (dict "key" "nvidia.com/gpu.product" "operator" "In" "values" (list $model.gpu.product)) -}}
 {{- end -}}
-{{- include "paddock.placement" (list $model (index . 1) $tolerations $nodes) -}}
+{{- $fetches := and (gt (int $model.gpus) 0) (not (index . 2)) -}}
+{{- include "paddock.placement" (list ($fetches | ternary (omit $model "runtimeClassName") $model) (index . 1) $tolerations $nodes) -}}
 {{- end -}}
 
 {{- define "paddock.modelImage" -}}

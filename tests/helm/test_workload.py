@@ -311,6 +311,17 @@ def test_a_dashboard_is_there_from_one_place():
     assert (ROOT / "docs" / "dashboard.json").resolve() == source
 
 
+@pytest.mark.parametrize(("requested", "threads"), [("1500m", "2"), ("4", "4"), (2, "2"), ("500m", "1"), (None, None)])
+def test_threads_are_as_many_as_cpus_are_asked_for(requested, threads):
+    """Without a limit on CPUs, which would throttle, nothing else tells PyTorch how many it has."""
+    resources = {"requests": {"cpu": requested}} if requested else {}
+    _, container = mine(backend="transformers", device="cpu", resources=resources)
+    told = {each["name"]: each["value"] for each in container["env"]}
+    assert told.get("OMP_NUM_THREADS") == threads
+    _, container = mine(resources=resources)
+    assert "OMP_NUM_THREADS" not in {each["name"] for each in container["env"]}
+
+
 def test_volumes_of_ones_own_are_mounted():
     """Such as an authority of the hub's mirror: also where checkpoints are fetched."""
     own = {"volumes": [{"name": "own", "configMap": {"name": "ca"}}]}

@@ -52,6 +52,9 @@ spec:
         {{- if and $root.Values.huggingface.existingSecret (not $model.filledBy) }}
         - {name: HF_TOKEN_PATH, value: /run/huggingface/token}
         {{- end }}
+        {{- with include "paddock.threads" $model }}
+        - {name: OMP_NUM_THREADS, value: {{ . | quote }}}
+        {{- end }}
         {{- with $model.env }}{{ toYaml . | nindent 8 }}{{ end }}
       {{- if ne $role "rank" }}
       ports: {{- include "paddock.ports" . | nindent 8 }}
@@ -136,6 +139,14 @@ securityContext: {{- include "paddock.containerSecurity" . | nindent 2 }}
 {{- $resources = mustMergeOverwrite $resources (dict "limits" (dict .gpu.resource (int .gpus))) -}}
 {{- end -}}
 {{- toYaml $resources -}}
+{{- end -}}
+
+{{/* Threads of a model on CPUs: as many as it asks for. Without a limit, PyTorch would take all of the node's. */}}
+{{- define "paddock.threads" -}}
+{{- $cpu := dig "requests" "cpu" "" .resources | toString -}}
+{{- if and $cpu (eq .device "cpu") (eq .backend "transformers") -}}
+{{- hasSuffix "m" $cpu | ternary (divf (trimSuffix "m" $cpu) 1000) (float64 $cpu) | ceil -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "paddock.sharedMemory" -}}

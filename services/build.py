@@ -82,6 +82,8 @@ def build(plan: Plan, tell: Callable[[str], None]) -> Built:
     quantized = _is_fp8(source)
     if quantized:
         tell("the checkpoint is FP8 already")
+    if not plan.engine and (quantized or not plan.fp8):
+        return Built(source)  # nothing is made of it: hundreds of GB need not be read again
     inputs: dict[str, Any] = {
         "model": model,
         "revision": None if is_folder else source.name,  # the hub's library names a snapshot after its commit
@@ -90,9 +92,7 @@ def build(plan: Plan, tell: Callable[[str], None]) -> Built:
     }
     if plan.engine:
         return Built(source, _compiled(plan, source, base, inputs, plan.fp8 and not quantized, tell))
-    if plan.fp8 and not quantized:
-        return Built(_quantized(plan, source, base, inputs, tell))
-    return Built(source)
+    return Built(_quantized(plan, source, base, inputs, tell))
 
 
 def _quantized(plan: Plan, source: Path, base: str, inputs: dict[str, Any], tell: Callable[[str], None]) -> Path:

@@ -154,6 +154,14 @@ async def test_what_is_told_to_serve_an_engine_serves_it(checkpoint, in_process,
     await soon(backend.close())
 
 
+def test_what_is_only_fetched_is_not_read(checkpoint, monkeypatch):
+    """405B in BF16 are 800 GB: reading them takes longer than many a start may."""
+    monkeypatch.setattr(builds.artifact, "hashes", None)
+    assert build(plan(checkpoint), quiet).checkpoint == checkpoint
+    (checkpoint / "hf_quant_config.json").write_text(QUANTIZED)
+    assert build(plan(checkpoint, fp8=True), quiet).engine is None
+
+
 def test_the_compiled_flow_quantizes_by_itself(checkpoint, in_process):
     build(plan(checkpoint, engine=True, fp8=True), quiet)
     assert in_process[-1]["quantize"]

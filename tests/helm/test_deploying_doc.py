@@ -100,6 +100,13 @@ def test_dns_of_the_node_is_reached(folder):
     assert {port["port"] for port in rule["ports"]} == {53}
 
 
+def test_groups_are_kept_near(folder):
+    preset = CHART / "presets" / "llama-3-1-405b-bf16-two-nodes.yaml"
+    done = tool("helm", "template", "large", str(CHART), "--values", str(preset), "--values", str(folder / "near.yaml"))
+    (group,) = Chart(done.stdout).all("LeaderWorkerSet")
+    assert "leaderworkerset.sigs.k8s.io/exclusive-topology" in group["metadata"]["annotations"]
+
+
 @pytest.mark.parametrize("name", ["istio.yaml", "ambient.yaml", "linkerd.yaml"])
 def test_meshes_have_values(name, folder):
     done = tool("helm", "template", "paddock", str(CHART), "--values", str(folder / name))
@@ -113,7 +120,7 @@ def test_meshes_have_values(name, folder):
 
 def test_every_file_of_values_is_used_or_is_of_a_mesh():
     used = {word for command in of("helm") for word in shlex.split(command) if word.endswith(".yaml")}
-    assert FILES.keys() - used == {"dns.yaml", "istio.yaml", "ambient.yaml"}
+    assert FILES.keys() - used == {"dns.yaml", "near.yaml", "istio.yaml", "ambient.yaml"}
     for text in FILES.values():
         assert isinstance(yaml.safe_load(text), dict)
 

@@ -33,7 +33,9 @@ def test_gpus_of_other_makers_and_products():
 def test_several_nodes_and_only_they_are_a_leader_worker_set():
     wide = {"parallelism": {"tensor": 8, "pipeline": 2, "nodes": 2}, "launch": {"existingSecret": "ssh"}}
     wide |= {"cache": {"existingClaim": "models"}}
-    chart = render(**one_model(replicas=3, **wide))
+    near = {"leaderworkerset.sigs.k8s.io/exclusive-topology": "rack"}
+    chart = render(**one_model(replicas=3, workloadAnnotations=near, **wide))
+    assert chart.one("LeaderWorkerSet")["metadata"]["annotations"] == near
     found = chart.one("LeaderWorkerSet")["spec"]
     assert (found["replicas"], found["leaderWorkerTemplate"]["size"]) == (3, 2)
     assert found["leaderWorkerTemplate"]["restartPolicy"] == "RecreateGroupOnPodRestart"

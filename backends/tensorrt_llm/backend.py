@@ -29,6 +29,8 @@ _ABORT_S = 5.0
 """How long an aborted request may take to leave the engine before its slot is given away all the same."""
 _CLOSE_S = 8.0  # below the default of `server.close_s`, so that the warning here is seen
 _HEALTH_S = 1.0
+_USAGE_S = 0.2
+"""How long statistics are left alone once they have ended; 1.2 gathers them for so long too."""
 
 
 class TensorrtLlmBackend(Backend):
@@ -243,9 +245,14 @@ class TensorrtLlmBackend(Backend):
 
     async def _follow_usage(self, flow: Flow) -> None:
         try:
-            async for usage in flow.cache_usage():
-                self._steps += 1
-                self._cache_usage = usage
+            while True:
+                steps = self._steps
+                await asyncio.sleep(_USAGE_S)
+                if self._steps == steps:
+                    continue
+                async for usage in flow.cache_usage():
+                    self._steps += 1
+                    self._cache_usage = usage
         except Exception as error:  # noqa: BLE001 - statistics are no reason to fail
             logger.warning("the engine gives no statistics (%s)", type(error).__name__)
         finally:

@@ -26,7 +26,7 @@ _CPP_SAMPLER = {
     Feature.FREQUENCY_PENALTY,
     Feature.LOGIT_BIAS,
 }
-_STATS_S = 5.0
+_STATS_S = 1.0
 _LOST = re.compile(r"cuda|cublas|cudnn|nccl|illegal memory access|device-side assert", re.IGNORECASE)
 """What a failed step says when the GPU is lost. 1.2 tells it to every running request as if it were its own, keeps
 calling itself healthy, and may answer nothing from then on (TensorRT-LLM pull request 12718)."""
@@ -127,12 +127,16 @@ class Flow(ABC):
         return bool(self._llm._check_health())  # noqa: SLF001 - the one way there is
 
     async def cache_usage(self) -> AsyncIterator[float]:
-        """Give the share of KV blocks in use after each of the engine's iterations, for as long as it lives."""
-        while True:
-            async for entry in self._llm.get_stats_async(timeout=_STATS_S):
-                blocks = entry.get("kvCacheStats") or {}
-                if blocks.get("maxNumBlocks"):
-                    yield min(1.0, blocks.get("usedNumBlocks", 0) / blocks["maxNumBlocks"])
+        """Give the share of KV blocks in use after each of the engine's iterations, until it has made none for 1 s.
+
+        Ask only after a step has come: before the first request there is nothing to ask of, after a silence it ends at
+        once, without giving way, until there is another request; and an engine that is asked by RPC keeps the caller,
+        which is the event loop, waiting for an iteration.
+        """
+        async for entry in self._llm.get_stats_async(timeout=_STATS_S):
+            blocks = entry.get("kvCacheStats") or {}
+            if blocks.get("maxNumBlocks"):
+                yield min(1.0, blocks.get("usedNumBlocks", 0) / blocks["maxNumBlocks"])
 
     def shutdown(self) -> None:
         """End the engine. Blocks; idempotent, and safe where `start` failed."""

@@ -22,7 +22,7 @@ from unittest import mock
 from backends.tensorrt_llm.machine import Gpu
 from tests.contract import checkpoint
 from tests.tensorrt_llm.engine import Engine, Sequence
-from tests.tensorrt_llm.result import RequestError, RequestOutput, Response, deliver
+from tests.tensorrt_llm.result import IterationResult, RequestError, RequestOutput, Response, deliver
 
 API = json.loads(Path(__file__).with_name("api.json").read_text(encoding="utf-8"))
 RECORDED, SUPPLEMENT = API["recorded"], API["supplement"]
@@ -128,6 +128,8 @@ class LLM:
         self.calls = []
         self._ids = itertools.count(1)
         self._shut = False
+        self._iterations = None
+        self._asked = 0
         folder = Path(model)
         shape = self._shape(json.loads((folder / "config.json").read_text(encoding="utf-8")))
         self._eos = None if self.arguments["skip_tokenizer_init"] else checkpoint.STOP
@@ -184,23 +186,35 @@ class LLM:
                 deliver([(result, Response(error=RequestError("the grammar can't be compiled")))])
                 return result
         request = _Request(params, [list(stop.encode()) for stop in stops])
+        if self._iterations is None:
+            self._iterations = IterationResult(self._iteration)
+        else:
+            self._iterations.mark_undone()
         self.engine.submit(Sequence(result, prompt, request, matcher, named.get("cache_salt") or ""))
         return result
 
-    async def _stats(self, timeout):
-        ends = asyncio.get_running_loop().time() + timeout
-        while asyncio.get_running_loop().time() < ends:
-            await asyncio.sleep(min(0.001, timeout))
-            if self.arguments.get("enable_iter_perf_stats") and self.engine.running:
-                used = sum(len(s.prompt) + len(s.made) for s in tuple(self.engine.running.values()))
-                blocks = {"maxNumBlocks": 1000, "usedNumBlocks": used, "freeNumBlocks": 1000 - used}
-                counts = {"numActiveRequests": len(self.engine.running), "numQueuedRequests": len(self.engine.waiting)}
-                yield {**counts, "kvCacheStats": {**blocks, "tokensPerBlock": 32, "cacheHitRate": 0.0}}
+    def _iteration(self):
+        """Give the statistics of an iteration, if there is one and they are kept."""
+        if not self.arguments.get("enable_iter_perf_stats") or not self.engine.running:
+            return None
+        used = sum(len(s.prompt) + len(s.made) for s in tuple(self.engine.running.values()))
+        blocks = {"maxNumBlocks": 1000, "usedNumBlocks": used, "freeNumBlocks": 1000 - used}
+        active = {"numActiveRequests": len(self.engine.running)}
+        return {**active, "kvCacheStats": {**blocks, "tokensPerBlock": 32, "cacheHitRate": 0.0}}
 
     def get_stats_async(self, timeout=2):
-        """Say nothing unless `enable_iter_perf_stats`; end after `timeout` seconds."""
-        asyncio.get_running_loop()
-        return self._stats(timeout)
+        """Give the one iterator that there is: none before the first request, and an ended one after a silence."""
+        self._asked += 1
+        assert self._asked < 100, "asked over and over: the event loop would never turn again"
+        with contextlib.suppress(RuntimeError):
+            asyncio.get_running_loop().call_soon(self._loop_turned)
+        if self._iterations is None:
+            return _nothing()
+        self._iterations.set_timeout(timeout)
+        return self._iterations
+
+    def _loop_turned(self):
+        self._asked = 0
 
     def shutdown(self):
         self._shut = True
@@ -326,6 +340,12 @@ def _compiler(vocab_size):
     kind = xgrammar.VocabType.RAW
     info = xgrammar.TokenizerInfo(vocabulary, kind, vocab_size=vocab_size, stop_token_ids=[checkpoint.STOP])
     return xgrammar.GrammarCompiler(info, max_threads=1)
+
+
+async def _nothing():
+    """End at once, and without giving way."""
+    for entry in ():
+        yield entry
 
 
 class _Matcher:

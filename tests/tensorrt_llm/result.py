@@ -158,16 +158,12 @@ class RequestOutput:
         return self
 
     async def _step(self):
-        if self._aqueue is None:
-            raise RuntimeError(
-                "Asyncio event loop must be running during initialization in order to get async results."
-            )
+        assert self._aqueue is not None, "The asyncio event loop was not present during initialization"
         self._handle(await self._aqueue.get())
 
     def _handle(self, response):
         if response.error is not None:
-            self.finished = True
-            raise response.error
+            raise response.error  # and it is not `finished`: whoever waits for that waits for ever
         output, params = self.outputs[0], self.sampling_params
         output._ids_before, output._logprobs_before = len(output.token_ids), len(output.logprobs)
         output._text_before = len(output.text)
@@ -190,6 +186,36 @@ class RequestOutput:
             del output.token_ids[-len(stop_ids) :]
             if self.sampling_params.detokenize:
                 output.text = output.text[: -len(self._llm.text_of(stop_ids))]
+
+
+class IterationResult:
+    """The statistics of iterations: one iterator for all, which a silence ends until there is another request."""
+
+    def __init__(self, iteration):
+        self._iteration = iteration
+        self._done = False
+        self._timeout = 2
+
+    def set_timeout(self, timeout):
+        self._timeout = timeout
+
+    def mark_undone(self):
+        self._done = False
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        if self._done:
+            raise StopAsyncIteration
+        ends = asyncio.get_running_loop().time() + self._timeout
+        while asyncio.get_running_loop().time() < ends:
+            await asyncio.sleep(min(0.001, self._timeout))
+            entry = self._iteration()
+            if entry is not None:
+                return entry
+        self._done = True
+        raise StopAsyncIteration
 
 
 def deliver(responses):

@@ -30,6 +30,7 @@ FLAWS = {
     "no salt": "the salt is not passed on",
     "statistics unasked": "statistics are read and not switched on",
     "statistics from a thread": "statistics are asked for where no event loop runs",
+    "statistics without a pause": "statistics that have ended are asked for again at once",
 }
 
 
@@ -76,8 +77,11 @@ class Sketch:
         return not self._dead.is_set()
 
     async def _follow(self):
-        async for entry in self.llm.get_stats_async(timeout=60):
-            self.usage = entry["kvCacheStats"]["usedNumBlocks"] / entry["kvCacheStats"]["maxNumBlocks"]
+        while True:
+            if not self.has("statistics without a pause"):
+                await asyncio.sleep(0.01)
+            async for entry in self.llm.get_stats_async(timeout=1):
+                self.usage = entry["kvCacheStats"]["usedNumBlocks"] / entry["kvCacheStats"]["maxNumBlocks"]
 
     async def generate(self, request):
         """Yield lists of new ids."""

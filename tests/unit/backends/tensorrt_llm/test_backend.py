@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from backends.errors import ComputeError, LoadError, UnavailableError
 from backends.tensorrt_llm import backend as module
+from backends.tensorrt_llm import flow
 from backends.tensorrt_llm.backend import TensorrtLlmBackend
 from backends.tensorrt_llm.flow import draw_seed
 from backends.tensorrt_llm.ticket import EngineAnswerError, Ticket, token_logprob
@@ -189,6 +190,18 @@ async def test_repeated_prompts_are_told_as_cached(backend):
         async with aclosing(backend.generate(wanted)) as deltas:
             cached += [delta.finish.usage.cached_prompt_tokens async for delta in deltas]
     assert cached == [0, 96]
+
+
+async def test_statistics_come_again_after_a_silence(backend, monkeypatch):
+    monkeypatch.setattr(flow, "_STATS_S", 0.01)
+    monkeypatch.setattr(module, "_USAGE_S", 0.005)
+    for _ in range(2):
+        deltas = backend.generate(request(max_tokens=900))
+        await soon(anext(deltas))
+        await until(lambda: backend.health().cache_usage is not None)
+        await soon(deltas.aclose())
+        await until(lambda: fake.LLM.made[-1]._iterations._done)
+        monkeypatch.setattr(backend, "_cache_usage", None)
 
 
 async def test_answers_are_asked_for_as_they_come_and_within_the_context(backend):

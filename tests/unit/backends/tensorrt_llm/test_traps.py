@@ -241,7 +241,7 @@ CHECKS = {
     ids_go_in_as_they_are: ["text in"],
     prompts_are_not_penalized: ["penalized prompt"],
     blocks_are_nobody_elses: ["offloading", "no salt"],
-    statistics_come: ["statistics unasked", "statistics from a thread"],
+    statistics_come: ["statistics unasked", "statistics from a thread", "statistics without a pause"],
 }
 CAUGHT = (AssertionError, BackendError, RuntimeError, asyncio.TimeoutError)
 

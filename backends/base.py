@@ -12,9 +12,10 @@ from collections.abc import AsyncGenerator, Sequence
 from backends.bell import Bell
 from backends.check import check_request, check_windows
 from backends.errors import UnsupportedError
+from backends.probe import PROBE, EngineLostError
 from backends.types import Capabilities, GenerationRequest, Health, TokenDelta
 
-__all__ = ["Backend", "Bell", "Deltas", "check_request", "check_windows"]
+__all__ = ["PROBE", "Backend", "Bell", "Deltas", "EngineLostError", "check_request", "check_windows"]
 
 Deltas = AsyncGenerator[TokenDelta, "float | None"]
 """One answer on its way; what `asend` takes is told at `Backend.generate`."""
@@ -71,7 +72,8 @@ class Backend(ABC):
                 turns out too ambiguous to be followed.
             UnsupportedError: on the first step.
             UnavailableError: at any step.
-            ComputeError: at any step; this request's only.
+            ComputeError: at any step; this request's only. Of an engine that computes nothing any more it is
+                `UnavailableError` instead, and `PROBE` is how to tell.
         """
         raise UnsupportedError("generate")
 

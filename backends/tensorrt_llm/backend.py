@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from backends.base import Backend, Deltas, check_request
+from backends.base import PROBE, Backend, Deltas, check_request
 from backends.errors import ComputeError, ContextLengthError, InvalidRequestError, LoadError, UnavailableError
 from backends.tensorrt_llm.config import TensorrtLlmConfig, configured
 from backends.tensorrt_llm.engine_flow import EngineFlow
@@ -29,6 +29,7 @@ _ABORT_S = 5.0
 """How long an aborted request may take to leave the engine before its slot is given away all the same."""
 _CLOSE_S = 8.0  # below the default of `server.close_s`, so that the warning here is seen
 _HEALTH_S = 1.0
+_PROBE_S = 0.1
 _USAGE_S = 0.2
 """How long statistics are left alone once they have ended; 1.2 gathers them for so long too."""
 
@@ -49,8 +50,10 @@ class TensorrtLlmBackend(Backend):
         self._capabilities: Capabilities | None = None
         self._waiting: deque[Ticket] = deque()
         self._running: set[Ticket] = set()
+        self._probing: asyncio.Task[None] | None = None
         self._checking = 0
-        self._steps = 0
+        self._iterations = 0
+        self._answers = 0
         self._cache_usage: float | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._closing: asyncio.Future[None] | None = None
@@ -178,24 +181,47 @@ class TensorrtLlmBackend(Backend):
             if flow is not None:
                 ticket.output = flow.submit(ticket.request)
                 async for output in ticket.output:
-                    self._steps += 1
+                    self._answers += 1
                     if not ticket.left:
                         ticket.add(output)
                 if not ticket.left and not ticket.has_ended:
                     raise EngineAnswerError("ended without a finish reason")
         except Exception as error:  # noqa: BLE001 - the vendor's code raises what it likes
-            self._fail(ticket, error)
+            await self._fail(ticket, error)
 
-    def _fail(self, ticket: Ticket, error: Exception) -> None:
+    async def _fail(self, ticket: Ticket, error: Exception) -> None:
         if isinstance(error, EngineAnswerError) or (self._flow is not None and self._flow.is_of_request(error)):
             logger.warning("a request failed in the engine (%s)", type(error).__name__)
             logger.debug("the engine's words: %s", error)  # they may quote the request
+            if ticket.output is not None:
+                if not ticket.output.finished:
+                    ticket.output.abort()
+                await self._probed()
             ticket.fail(ComputeError("TensorRT-LLM could not compute this request"))
-            if ticket.output is not None and not ticket.output.finished:
-                ticket.output.abort()
         elif not self._reason:
             logger.error("the engine died", exc_info=error)
             self._stop(f"the engine died ({type(error).__name__})")
+
+    async def _probed(self) -> None:
+        """Return once anything is computed. If nothing is, everything ends, the caller's task too."""
+        if self._probing is None and self._flow is not None:
+            self._probing = asyncio.create_task(self._probe(self._flow), name="probe the engine")
+        answers, probing = self._answers, self._probing
+        while probing is not None and not probing.done() and self._answers == answers:
+            await asyncio.wait([probing], timeout=_PROBE_S)
+
+    async def _probe(self, flow: Flow) -> None:
+        """Give the engine up if it fails this too, and nobody has an answer meanwhile. Silence is `_watch`'s."""
+        answers = self._answers
+        try:
+            async for _ in flow.submit(PROBE):
+                self._answers += 1
+        except Exception as error:
+            if self._answers == answers and not self._reason:
+                logger.error("the engine computes nothing any more", exc_info=error)
+                self._stop("the engine fails every request")
+        finally:
+            self._probing = None
 
     async def _leave(self, ticket: Ticket) -> None:
         """Free what a ticket holds, and return once it is free. If cancelled meanwhile, it is freed all the same."""
@@ -221,8 +247,9 @@ class TensorrtLlmBackend(Backend):
         self._reason = reason
         tickets = [*self._waiting, *self._running]
         self._waiting.clear()
-        for task in self._tasks:
-            task.cancel()
+        for task in (*self._tasks, self._probing):
+            if task is not None and task is not asyncio.current_task():
+                task.cancel()
         for ticket in tickets:
             ticket.fail(UnavailableError(f"the backend is not ready: {reason}"))
             ticket.left = True
@@ -232,12 +259,12 @@ class TensorrtLlmBackend(Backend):
 
     async def _watch(self, flow: Flow) -> None:
         """Notice an engine that dies while nobody asks it anything, or gives no sign of life to those who do."""
-        steps, silent = self._steps, 0.0
+        signs, silent = 0, 0.0
         while flow.is_healthy() and silent < self._config.silence_s:
             await asyncio.sleep(_HEALTH_S)
-            if self._steps != steps:
-                steps, silent = self._steps, 0.0
-            elif self._running:
+            if self._answers + self._iterations != signs:
+                signs, silent = self._answers + self._iterations, 0.0
+            elif self._running or self._probing:
                 silent += _HEALTH_S
         reason = "the engine died" if silent < self._config.silence_s else "the engine fell silent"
         logger.error(reason)
@@ -246,12 +273,12 @@ class TensorrtLlmBackend(Backend):
     async def _follow_usage(self, flow: Flow) -> None:
         try:
             while True:
-                steps = self._steps
+                answers = self._answers
                 await asyncio.sleep(_USAGE_S)
-                if self._steps == steps:
+                if self._answers == answers:
                     continue
                 async for usage in flow.cache_usage():
-                    self._steps += 1
+                    self._iterations += 1
                     self._cache_usage = usage
         except Exception as error:  # noqa: BLE001 - statistics are no reason to fail
             logger.warning("the engine gives no statistics (%s)", type(error).__name__)

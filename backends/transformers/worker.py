@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from backends.errors import LoadError
+from backends.base import PROBE, EngineLostError
+from backends.errors import ComputeError, LoadError
 from backends.transformers.config import TransformersConfig
 from backends.types import Capabilities
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _EXTRA = ("torch", "transformers", "xgrammar")
+_PROBE = -1
+"""The ticket of a probe; requests have others."""
 
 
 class Steps(Protocol):
@@ -69,6 +72,7 @@ class Worker:
         self._wake = threading.Condition()
         self._inbox: deque[tuple[int, tuple[Any, ...] | None]] = deque()
         self._stopping = False
+        self._doubted = False
         # As of the last step; read by other threads.
         self.running = 0
         self.waiting = 0
@@ -108,20 +112,21 @@ class Worker:
         try:
             engine, capabilities, compiler = _build_engine(self._config)
             self._listener.loaded(capabilities, compiler)
-            self._serve(engine)
+            self._serve(engine, PROBE if capabilities.generates else [(0,)])
         except BaseException as error:  # noqa: BLE001 - whatever it is, those who wait must learn of it
             failure = error
         self.running = self.waiting = 0
         self._listener.ended(failure)
 
-    def _serve(self, engine: Steps) -> None:
+    def _serve(self, engine: Steps, probe: Any) -> None:
         while True:
             with self._wake:
-                self._wake.wait_for(lambda: self._stopping or self._inbox or engine.running or engine.waiting)
+                self._wake.wait_for(lambda: self._stopping or self._inbox or _is_busy(engine))
                 if self._stopping:
                     return
-                inbox = list(self._inbox)
-                self._inbox.clear()
+                inbox = [] if self._doubted else list(self._inbox)
+                if not self._doubted:
+                    self._inbox.clear()
             emissions: list[Emission] = []
             for ticket, work in inbox:
                 if work is None:
@@ -129,10 +134,33 @@ class Worker:
                 else:
                     engine.add(ticket, *work)
             emissions += engine.step()
+            self._doubt(engine, probe, emissions)
             self.running, self.waiting = engine.running, engine.waiting
             self.cache_usage = engine.cache_usage
             if emissions:
                 self._listener.emitted(emissions)
+
+    def _doubt(self, engine: Steps, probe: Any, emissions: list[Emission]) -> None:
+        """After a failure, let nobody in until something succeeds: whoever is there, or else a probe, alone.
+
+        Raises:
+            EngineLostError: nothing did.
+        """
+        if any(emission.delta or emission.logits for emission in emissions):
+            self._doubted = False
+        elif any(isinstance(emission.error, ComputeError) for emission in emissions):
+            self._doubted = True
+        if not self._doubted or _is_busy(engine):
+            return
+        engine.add(_PROBE, probe)
+        while _is_busy(engine):
+            if any(emission.error for emission in engine.step()):
+                raise EngineLostError("the engine computes nothing any more: its log says what failed")
+        self._doubted = False
+
+
+def _is_busy(engine: Steps) -> bool:
+    return bool(engine.running or engine.waiting)
 
 
 def _build_engine(config: TransformersConfig) -> Assembled:

@@ -18,7 +18,7 @@ from backends.tensorrt_llm.ticket import EngineAnswerError, Ticket, token_logpro
 from backends.types import FinishReason
 from tests.contract.rig import request, soon
 from tests.tensorrt_llm import fake
-from tests.tensorrt_llm.result import CompletionOutput, Logprob
+from tests.tensorrt_llm.result import CompletionOutput, Logprob, RequestError
 
 
 @pytest_asyncio.fixture
@@ -78,6 +78,57 @@ async def test_an_engine_that_falls_silent_is_dead(tmp_path, monkeypatch):
         assert silent.health().reason == "the engine fell silent"
         engine().hung = False
         await soon(silent.close())
+
+
+async def test_an_engine_that_fails_every_request_is_given_up(backend, caplog):
+    """What a step raises is told to each request as its own, and the engine goes on calling itself healthy."""
+    running = [asyncio.create_task(complete(backend, request((index,), 900))) for index in range(2)]
+    await until(lambda: len(engine().running) == 2)
+    engine().doomed = lambda sequence: RequestError("total_num_tokens should not exceed max_num_tokens")
+    assert {type(one) for one in await soon(asyncio.gather(*running, return_exceptions=True))} == {UnavailableError}
+    assert backend.health().reason == "the engine fails every request"
+    with pytest.raises(UnavailableError):
+        await soon(complete(backend, request()))
+
+
+async def test_a_request_that_fails_again_and_again_ends_nothing_else(backend):
+    engine().doomed = lambda sequence: RequestError("no luck") if sequence.prompt[0] == 66 else None
+    for _ in range(20):
+        with pytest.raises(ComputeError):
+            await soon(complete(backend, request((66,))))
+    await until(lambda: backend._probing is None)
+    assert backend.health().ready
+    assert len(await soon(complete(backend, request(max_tokens=3)))) == 3
+
+
+async def test_failures_beside_answers_are_no_loss(backend):
+    running = asyncio.create_task(complete(backend, request(max_tokens=900)))
+    await until(lambda: engine().running)
+    engine().doomed = lambda sequence: RequestError("no luck") if len(sequence.prompt) == 1 else None  # the probe too
+    with pytest.raises(ComputeError):
+        await soon(complete(backend, request((66,))))
+    await until(lambda: backend._probing is None)
+    assert backend.health().ready
+    assert len(await soon(running)) == 900
+
+
+async def test_a_probe_that_is_not_answered_is_silence(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_HEALTH_S", 0.01)
+    with fake.installed():
+        folder = fake.checkpoint_folder(tmp_path / "checkpoint", 512, 1024)
+        mute = TensorrtLlmBackend(checkpoint=str(folder), silence_s=0.05, statistics={"enabled": False})
+        await soon(mute.load())
+
+        def fail_once(sequence):
+            engine().hung = True
+            return RequestError("no luck")
+
+        engine().doomed = fail_once
+        with pytest.raises(UnavailableError):
+            await soon(complete(mute, request((66,))))
+        assert mute.health().reason == "the engine fell silent"
+        engine().hung = False
+        await soon(mute.close())
 
 
 @pytest.mark.parametrize("error", [ValueError("max_tokens"), TypeError("top_k"), AssertionError("logprobs length")])

@@ -13,6 +13,7 @@ import pytest
 
 from backends.errors import ComputeError, ContextLengthError, InvalidRequestError, LoadError, UnavailableError
 from backends.transformers.backend import _CLOSE_S, TransformersBackend
+from backends.transformers.cache import KVCache
 from backends.transformers.engine import Engine
 from backends.transformers.mailbox import Mailbox, merge
 from backends.types import Finish, FinishReason, TokenDelta, TokenLogprob, Usage
@@ -117,14 +118,48 @@ async def test_slow_reader_gets_what_waits_in_one_delta(backend):
 async def test_failed_step_ends_its_requests_and_serving_goes_on(backend, monkeypatch, caplog):
     good = await collect(backend, request())
     forward = Engine._forward
-    monkeypatch.setattr(Engine, "_forward", lambda self, batch: 1 / 0)
-    for result in await asyncio.gather(*(collect(backend, request()) for _ in range(3)), return_exceptions=True):
-        assert isinstance(result, ComputeError)
-        assert "ZeroDivisionError" in str(result)
+
+    def fail(self, batch):
+        return forward(self, batch) if batch.tokens == [0] else 1 / 0  # the probe is computed
+
+    monkeypatch.setattr(Engine, "_forward", fail)
+    for _ in range(3):
+        for result in await asyncio.gather(*(collect(backend, request()) for _ in range(3)), return_exceptions=True):
+            assert isinstance(result, ComputeError)
+            assert "ZeroDivisionError" in str(result)
     monkeypatch.setattr(Engine, "_forward", forward)
+    await until(lambda: counts(backend) == (0, 0))
     assert backend.health().ready
-    assert counts(backend) == (0, 0)
     assert await collect(backend, request()) == good
+
+
+async def test_an_engine_that_computes_nothing_any_more_is_given_up(checkpoint, monkeypatch, caplog):
+    backend = build(checkpoint)
+    await backend.load()
+    monkeypatch.setattr(Engine, "_forward", lambda self, batch: 1 / 0)
+    results = await asyncio.gather(*(collect(backend, request()) for _ in range(3)), return_exceptions=True)
+    assert {type(result) for result in results} == {UnavailableError}
+    assert "EngineLostError" in backend.health().reason
+    with pytest.raises(UnavailableError):
+        await collect(backend, request())
+    await backend.close()
+
+
+async def test_what_fails_beside_what_succeeds_is_no_loss(backend, monkeypatch):
+    running = asyncio.create_task(collect(backend, request(max_tokens=300)))
+    await until(lambda: counts(backend) == (1, 0))
+    opened = KVCache.open
+    full = MemoryError("no room")
+
+    def refuse(self, ticket, tokens):
+        raise full
+
+    monkeypatch.setattr(KVCache, "open", refuse)  # the probe has no room either
+    with pytest.raises(ComputeError):
+        await collect(backend, request())
+    monkeypatch.setattr(KVCache, "open", opened)
+    assert len((await running)[0]) == 300
+    assert backend.health().ready
 
 
 async def test_dead_thread_is_told_to_all(backend, monkeypatch, caplog):

@@ -103,7 +103,7 @@ def _cache(weights: Precision, device: Device) -> Precision:
     """Choose what keys and values are stored in. Lower weights never bring a larger cache: what is proposed must do."""
     if weights in (Precision.f32, Precision.bf16):
         return weights
-    return Precision.fp8 if device.fp8 else Precision.bf16
+    return Precision.fp8 if device.fp8_cache else Precision.bf16
 
 
 def _device(args: argparse.Namespace) -> Device:

@@ -64,7 +64,7 @@ class Plan:
             question.weights,
             question.stored,
             memory=device.memory,
-            devices=question.devices,
+            devices=question.devices if divisible(question) else 1,
             per_node=device.per_node,
             context=question.context,
         )
@@ -120,9 +120,15 @@ def check(question: Question) -> None:
         raise PlanError(f"{name} is a classifier, which isn't quantized: set --weights bf16")
     if question.weights not in _UNQUANTIZED and not device.gpu:
         raise PlanError(f"without a GPU nothing is computed in {question.weights.value}: set --weights bf16")
-    for option, precision in (("--weights", question.weights), ("--kv", question.cache)):
-        if precision is Precision.fp8 and not device.fp8:
-            raise PlanError(f"{device.name} can't compute in fp8: set {option} int8, or --gpu L4 or another with FP8")
+    if question.weights not in _UNQUANTIZED and not device.quantizes:
+        newer = "set --weights bf16, or --gpu A10G or a newer one"
+        raise PlanError(
+            f"{device.name} is too old for TensorRT-LLM, and nothing else serves quantized weights: {newer}"
+        )
+    if question.weights is Precision.fp8 and not device.fp8:
+        raise PlanError(f"{device.name} can't compute in fp8: set --weights int8, or --gpu L4 or another with FP8")
+    if question.stored is Precision.fp8 and not device.fp8_cache:
+        raise PlanError(f"{device.name} can't keep keys and values in fp8: set --kv bf16, or --gpu A10G or a newer one")
 
 
 def supports(question: Question) -> bool:
@@ -143,7 +149,7 @@ def fewest(question: Question) -> Plan | None:
 
 def divisible(question: Question) -> bool:
     """Tell whether several devices can share the model."""
-    return question.device.gpu and isinstance(question.model, Decoder)
+    return question.device.quantizes and isinstance(question.model, Decoder)
 
 
 def smallest(question: Question, devices: Iterable[Device]) -> list[Plan]:

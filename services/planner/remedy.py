@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -9,10 +10,10 @@ from itertools import combinations
 from typing import Any
 
 from llama.architecture import Decoder
-from llama.memory import CACHE_BLOCK, CACHE_PRECISIONS, Precision
+from llama.memory import CACHE_BLOCK, Precision
 from llama.placement import RESERVE_BYTES
 from services.planner.device import GPUS, Device, machine
-from services.planner.plan import MOST_DEVICES, Plan, PlanError, Question, check, divisible
+from services.planner.plan import MOST_DEVICES, Plan, PlanError, Question, check
 
 SHORTEST_CONTEXT = 1024
 """Tokens; a shorter one isn't proposed."""
@@ -67,18 +68,18 @@ def options(question: Question, changed: Question) -> list[str]:
 
 
 def _caches(question: Question) -> Sequence[Precision]:
-    lower = _lower(question, question.cache) if question.device.gpu else []
-    return [precision for precision in lower if precision in CACHE_PRECISIONS]
+    fp8 = [Precision.fp8] if question.device.fp8_cache else []
+    return _below(question.cache, [Precision.bf16, *fp8]) if question.device.gpu else []
 
 
 def _weights(question: Question) -> Sequence[Precision]:
-    quantized = question.device.gpu and isinstance(question.model, Decoder)
-    return [each for each in _lower(question, question.weights) if quantized or each is Precision.bf16]
-
-
-def _lower(question: Question, precision: Precision) -> list[Precision]:
     byte = Precision.fp8 if question.device.fp8 else Precision.int8
-    return [each for each in (Precision.bf16, byte, Precision.int4) if each.bits < precision.bits]
+    quantized = question.device.quantizes and isinstance(question.model, Decoder)
+    return _below(question.weights, [Precision.bf16, *([byte, Precision.int4] if quantized else [])])
+
+
+def _below(now: Precision, these: Sequence[Precision]) -> list[Precision]:
+    return [each for each in these if each.bits < now.bits]
 
 
 def _sequences(question: Question) -> Sequence[int]:
@@ -90,17 +91,21 @@ def _contexts(question: Question) -> Sequence[int]:
 
 
 def _counts(question: Question) -> Sequence[int]:
-    return range(question.devices + 1, MOST_DEVICES + 1) if divisible(question) else ()
+    shared = question.device.gpu and isinstance(question.model, Decoder)
+    return range(question.devices + 1, MOST_DEVICES + 1) if shared else ()
 
 
 def _devices(question: Question) -> Sequence[Device]:
     """Larger ones that can do what this one can."""
     now = question.device
+    abilities = operator.attrgetter("per_node", "fp8_cache", "fp8")
     if not now.gpu:
         gigabytes = range(int(now.memory / 1e9) + 1, _LARGEST_MACHINE_GB + 1)
         return [machine(size, now.bandwidth / 1e9) for size in gigabytes]
     return [
-        gpu for gpu in GPUS.values() if gpu.memory > now.memory and gpu.fp8 >= now.fp8 and gpu.per_node >= now.per_node
+        gpu
+        for gpu in GPUS.values()
+        if gpu.memory > now.memory and all(map(operator.ge, abilities(gpu), abilities(now)))
     ]
 
 

@@ -138,7 +138,7 @@ def helm_values(plan: Plan) -> str:
     question, placement = plan.question, plan.placement
     if question.stored in (Precision.int8, Precision.int4):
         raise PlanError(f"no backend stores keys and values in {question.stored.value}: set --kv bf16, or --kv fp8")
-    vendor = question.device.gpu and isinstance(question.model, Decoder)
+    vendor = question.device.quantizes and isinstance(question.model, Decoder)
     engine = {
         "precision": question.weights.value,
         "cachePrecision": question.stored.value,

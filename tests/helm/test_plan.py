@@ -46,7 +46,8 @@ def size(quantity):
     [
         (("llama-3.1-70b", "--gpus", "4", "--weights", "fp8", "--concurrency", "8"), 4),
         (("llama-3.1-405b", "--gpus", "16", "--concurrency", "4"), 8),
-        (("llama-3.1-8b", "--gpu", "T4", "--gpus", "4", "--weights", "int8"), 4),
+        (("llama-3.1-70b", "--gpu", "A100-80GB", "--gpus", "4", "--kv", "fp8"), 4),
+        (("llama-guard-3-1b", "--gpu", "T4"), 1),
         (("prompt-guard-86m", "--gpu", "L4"), 1),
         (("llama-guard-3-1b", "--memory", "16", "--bandwidth", "50", "--concurrency", "2"), 0),
         (("llama-guard-3-1b", "--memory", "16", "--bandwidth", "50", "--weights", "f32"), 0),

@@ -15,6 +15,7 @@ from services.commands.command_line import Parser
 from services.planner.device import GPUS
 from services.planner.plan import MOST_DEVICES, Plan, PlanError, Question, fewest, smallest, supports
 from services.planner.remedy import remedies, solve
+from services.planner.report import helm_values
 
 PARSER = Parser()
 plan.configure(PARSER)
@@ -132,9 +133,10 @@ def test_what_nothing_helps_is_said():
         (["llama-3.1-8b", "--context", 131073], r"131072 tokens at most: set --context 131072"),
         (["prompt-guard-86m", "--context", 513], r"512 tokens at most: set --context 512"),
         (["llama-3.1-8b", "--gpu", "A100-80GB", "--weights", "fp8"], r"A100-80GB can't .* set --weights int8"),
+        (["llama-guard-3-1b", "--gpu", "T4", "--kv", "fp8"], r"T4 can't keep .* in fp8: set --kv bf16"),
         (
-            ["llama-3.1-8b", "--gpu", "T4", "--weights", "int8", "--kv", "fp8"],
-            r"T4 can't compute in fp8: set --kv int8",
+            ["llama-guard-3-1b", "--gpu", "T4", "--weights", "int8"],
+            r"T4 is too old for TensorRT-LLM.*set --weights bf16",
         ),
         (["prompt-guard-86m", "--weights", "int8"], r"a classifier, which isn't quantized: set --weights bf16"),
         (
@@ -186,6 +188,7 @@ def test_defaults():
     assert (question.weights, question.cache, question.context) == (Precision.bf16, Precision.bf16, 8192)
     assert ask("llama-3.1-8b", "--weights", "fp8").cache is Precision.fp8
     assert ask("llama-3.1-8b", "--weights", "int4").cache is Precision.fp8
+    assert ask("llama-3.1-8b", "--weights", "int4", "--gpu", "A100-40GB").cache is Precision.fp8
     assert ask("llama-3.1-8b", "--weights", "int4", "--gpu", "T4").cache is Precision.bf16
     assert ask("llama-3.1-8b", "--weights", "f32").cache is Precision.f32
     assert ask("llama-3.1-8b", "--weights", "fp8", "--kv", "bf16").cache is Precision.bf16
@@ -207,3 +210,21 @@ def test_the_table_is_in_order_and_plausible():
     for gpu in GPUS.values():
         assert 200e9 < gpu.bandwidth < 10e12
         assert gpu.fp8 == (gpu.name not in {"T4", "A10G", "A100-40GB", "A100-80GB"})
+        assert gpu.fp8_cache == gpu.quantizes == (gpu.name != "T4")
+
+
+def test_keys_and_values_in_fp8_on_ampere_whose_weights_are_not():
+    asked = ["llama-3.1-70b", "--gpu", "A100-80GB", "--gpus", 4, "--concurrency", 10, "--context", 131072]
+    assert not Plan(ask(*asked)).fits
+    assert ["--kv", "fp8"] not in proposals(refusal(ask(*asked)))
+    smaller = [*asked, "--concurrency", 6]
+    assert ["--kv", "fp8"] in proposals(refusal(ask(*smaller)))
+    assert solve(ask(*smaller, "--kv", "fp8")).fits
+
+
+def test_what_tensorrt_llm_does_not_run_on_is_one_gpu_and_unquantized():
+    found = solve(ask("llama-guard-3-1b", "--gpu", "T4", "--gpus", 8))
+    assert found.placement.devices == 1
+    assert "backend: transformers" in helm_values(found)
+    message = refusal(ask("llama-3.1-8b", "--gpu", "T4"))
+    assert proposals(message) == [["--gpu", "A10G"]]

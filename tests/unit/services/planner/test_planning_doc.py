@@ -61,8 +61,10 @@ def training() -> list[str]:
 
 
 def devices() -> list[str]:
+    kinds = ("no", "yes")
     return [
-        f"| {gpu.name} | {gpu.memory // 2**20:,} | {gpu.bandwidth / 1e9:,.0f} | {'yes' if gpu.fp8 else 'no'} |"
+        f"| {gpu.name} | {gpu.memory // 2**20:,} | {gpu.bandwidth / 1e9:,.0f} | "
+        f"{kinds[gpu.fp8]} | {kinds[gpu.fp8_cache]} |"
         for gpu in GPUS.values()
     ]
 

@@ -69,16 +69,17 @@ def digest(inputs: Mapping[str, Any] | str) -> str:
 
 
 def hashes(folder: Path, patterns: tuple[str, ...], tell: Callable[[str], None]) -> dict[str, str]:
-    """Hash the files of a folder, by name.
+    """Hash the files of a folder, by name. A manifest isn't one: it tells when a folder was made.
 
     Args:
         folder: to look into.
         patterns: of the names that count.
         tell: is told of progress, every few seconds.
     """
-    paths = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
+    found = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
+    paths = sorted(path for path in found if path.name != MANIFEST)
     total, done, told = sum(path.stat().st_size for path in paths), 0, time.monotonic()
-    found = {}
+    digests = {}
     for path in paths:
         sha = hashlib.sha256()
         with path.open("rb") as file:
@@ -88,8 +89,8 @@ def hashes(folder: Path, patterns: tuple[str, ...], tell: Callable[[str], None])
                 if time.monotonic() - told >= _PROGRESS_S:
                     tell(f"hashing {folder}: {done / 1e9:.1f} of {total / 1e9:.1f} GB")
                     told = time.monotonic()
-        found[path.name] = sha.hexdigest()
-    return found
+        digests[path.name] = sha.hexdigest()
+    return digests
 
 
 def _fill(partial: Path, inputs: Mapping[str, Any], command: str, fill: Callable[[Path], None]) -> None:

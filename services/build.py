@@ -91,6 +91,11 @@ def build(plan: Plan, tell: Callable[[str], None]) -> Built:
         "precision": "fp8" if plan.fp8 or quantized else "as published",
     }
     if plan.engine:
+        if plan.modelopt_python is not None or plan.calibration is not None:
+            raise BuildError(
+                "--modelopt-python and --calibration are for --fp8 without --engine: an engine is quantized by "
+                "TensorRT-LLM, with texts that it fetches; build a checkpoint with them first, and an engine of that"
+            )
         return Built(source, _compiled(plan, source, base, inputs, plan.fp8 and not quantized, tell))
     return Built(_quantized(plan, source, base, inputs, tell))
 
@@ -104,7 +109,11 @@ def _quantized(plan: Plan, source: Path, base: str, inputs: dict[str, Any], tell
     python, texts = plan.modelopt_python, plan.calibration
     if not texts.is_file():
         raise BuildError(f"--calibration {texts}: there is no such file; give one with a text per line")
-    inputs = {**inputs, "calibration": artifact.digest(texts.read_text(encoding="utf-8", errors="replace"))}
+    inputs = {
+        **inputs,
+        "calibration": artifact.digest(texts.read_text(encoding="utf-8", errors="replace")),
+        "model_optimizer": _run([python, str(_QUANTIZE)], "Model Optimizer", capture=True).strip(),
+    }
 
     def fill(folder: Path) -> None:
         tell("quantizing to FP8 with NVIDIA Model Optimizer")

@@ -13,9 +13,11 @@ from llama.placement import divides
 
 _OLDEST = (8, 0)
 """Ampere (TensorRT-LLM's support matrix), whose keys and values may be FP8."""
-_OLDEST_OF_WEIGHTS = {"fp8": (8, 9), "nvfp4": (10, 0)}
+_OLDEST_OF_WEIGHTS = {"fp8": (8, 9), "w4a8_awq": (8, 9), "nvfp4": (10, 0)}
 """Ada has the first FP8 tensor cores, Blackwell those of NVFP4 (documentation of 1.2.1, features/quantization)."""
 _OLDEST_OF_CACHE = {"nvfp4": (10, 0)}
+_TOO_NEW_OF_CACHE = {"nvfp4": (12, 0)}
+"""Blackwell's GPUs for workstations, of capability 12.0, have no kernels for it (the same table)."""
 _GB = 1e9
 
 
@@ -82,6 +84,11 @@ def check_machine(config: TensorrtLlmConfig, model: Model) -> None:
             raise UnfitError(
                 f"{what} needs GPUs of compute capability {oldest[0]}.{oldest[1]} or newer, and one here has "
                 f"{gpu.capability[0]}.{gpu.capability[1]}: use another GPU or another precision"
+            )
+        if cache in _TOO_NEW_OF_CACHE and gpu.capability >= _TOO_NEW_OF_CACHE[cache]:
+            raise UnfitError(
+                f"kv_cache.dtype {cache} is not for GPUs of compute capability "
+                f"{gpu.capability[0]}.{gpu.capability[1]}: set it to fp8"
             )
     _check_memory(config, model, min(gpu.free_bytes for gpu in used))
 

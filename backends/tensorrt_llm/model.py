@@ -59,6 +59,8 @@ def read_model(config: TensorrtLlmConfig, version: str) -> Model:
     folder = Path(config.checkpoint)
     if not folder.is_dir():
         raise LoadError(f"checkpoint {folder} is not a folder: set `checkpoint` to one that holds the model's files")
+    if (folder / MANIFEST).is_file():
+        _check_sizes("checkpoint", folder, read_json(folder / MANIFEST, "build the checkpoint again"))
     shape = read_json(folder / "config.json", "download the checkpoint again")
     if "auto_map" in shape:
         raise LoadError(
@@ -147,15 +149,19 @@ def _check_spread(config: TensorrtLlmConfig, folder: Path, built: dict[str, Any]
             )
 
 
-def _check_files(config: TensorrtLlmConfig, folder: Path, manifest: dict[str, Any]) -> None:
-    """Compare sizes, and the checkpoint's `config.json`: to hash weights would take longer than to load them."""
+def _check_sizes(what: str, folder: Path, manifest: dict[str, Any]) -> None:
     for name, size in (manifest.get("files") or {}).items():
         path = folder / Path(name).name
         if not path.is_file() or path.stat().st_size != size:
             raise LoadError(
-                f"engine {folder} is not whole: {path.name} had {size} bytes; copy it again, or build it "
+                f"{what} {folder} is not whole: {path.name} had {size} bytes; copy it again, or build it "
                 f"again{_rebuild(folder)}"
             )
+
+
+def _check_files(config: TensorrtLlmConfig, folder: Path, manifest: dict[str, Any]) -> None:
+    """Compare sizes, and the checkpoint's `config.json`: to hash weights would take longer than to load them."""
+    _check_sizes("engine", folder, manifest)
     source = (manifest.get("sources") or {}).get("config.json")
     if source not in (None, hashlib.sha256((Path(config.checkpoint) / "config.json").read_bytes()).hexdigest()):
         raise LoadError(

@@ -1,5 +1,7 @@
 """Quantizes a checkpoint to FP8 with NVIDIA Model Optimizer: `PYTHON quantize.py SOURCE TARGET TEXTS`.
 
+Without arguments it prints the version of Model Optimizer, which what it makes depends on.
+
 Runs by path in an environment of Model Optimizer's own (`pip install nvidia-modelopt[hf]`), which wants another
 transformers than TensorRT-LLM does; so it imports nothing of Paddock's. `TEXTS` is a file with a text per line, by
 which activations are scaled; they should be like what the model will serve.
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import importlib.metadata
 import sys
 from pathlib import Path
 from typing import Any
@@ -43,5 +46,16 @@ def main(source: str, target: str, texts: str) -> None:
     tokenizer.save_pretrained(target)
 
 
+def version() -> str:
+    """Tell which Model Optimizer is installed."""
+    try:
+        return importlib.metadata.version("nvidia-modelopt")
+    except importlib.metadata.PackageNotFoundError:
+        sys.exit(f"{sys.executable} has no Model Optimizer: pip install 'nvidia-modelopt[hf]' there")
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if sys.argv[1:]:
+        main(*sys.argv[1:])
+    else:
+        sys.stdout.write(version())

@@ -183,10 +183,10 @@ def test_an_engine_that_is_not_whole_is_not_kept(checkpoint, in_process, monkeyp
     assert not [path for path in (checkpoint.parent / "engines").iterdir() if path.is_dir()]
 
 
-def optimizer(tmp_path, body):
-    """Write an interpreter that does something else: called as PYTHON quantize.py SOURCE TARGET TEXTS."""
+def optimizer(tmp_path, body, version="0.40.0"):
+    """Write an interpreter that does something else: called as PYTHON quantize.py, and with SOURCE TARGET TEXTS."""
     path = tmp_path / "python"
-    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.write_text(f"#!/bin/sh\ntest $# -gt 1 || {{ echo {version}; exit; }}\n{body}\n")
     path.chmod(0o755)
     texts = tmp_path / "texts.txt"
     texts.write_text("one\ntwo\n")
@@ -201,6 +201,36 @@ def test_a_quantized_checkpoint_is_whole_and_made_once(checkpoint, tmp_path):
     assert (built / MANIFEST).is_file()
     assert any("Model Optimizer" in line for line in told)
     assert build(plan(checkpoint, **optimizer(tmp_path, "exit 1")), quiet).checkpoint == built
+    assert json.loads((built / MANIFEST).read_text())["model_optimizer"] == "0.40.0"
+    assert build(plan(checkpoint, **optimizer(tmp_path, body, "0.41.0")), quiet).checkpoint != built
+
+
+async def test_a_quantized_checkpoint_that_was_not_copied_in_whole_is_refused(checkpoint, tmp_path):
+    body = f"echo quantized > $3/model.safetensors; echo '{QUANTIZED}' > $3/hf_quant_config.json; cp $2/config.json $3/"
+    built = build(plan(checkpoint, **optimizer(tmp_path, body)), quiet).checkpoint
+    (built / "model.safetensors").write_bytes(b"quant")
+    backend = TensorrtLlmBackend(checkpoint=str(built))
+    with pytest.raises(LoadError, match=r"not whole: model\.safetensors had 10 bytes.*`paddock build it`"):
+        await soon(backend.load())
+
+
+def test_an_interpreter_without_model_optimizer_is_told_before_anything_runs(checkpoint, tmp_path, capfd):
+    wanted = optimizer(tmp_path, "exit 1") | {"modelopt_python": sys.executable}
+    with pytest.raises(BuildError, match=r"Model Optimizer failed \(exit code 1\)"):
+        build(plan(checkpoint, **wanted), quiet)
+    assert "pip install 'nvidia-modelopt[hf]'" in capfd.readouterr().err
+
+
+def test_what_an_engine_would_not_use_is_refused(checkpoint, tmp_path):
+    with pytest.raises(BuildError, match="are for --fp8 without --engine"):
+        build(plan(checkpoint, engine=True, **optimizer(tmp_path, "true")), quiet)
+
+
+def test_when_a_checkpoint_was_made_does_not_count(checkpoint, in_process):
+    (checkpoint / MANIFEST).write_text('{"made": "today"}')
+    first = build(plan(checkpoint, engine=True), quiet)
+    (checkpoint / MANIFEST).write_text('{"made": "tomorrow"}')
+    assert build(plan(checkpoint, engine=True), quiet) == first
 
 
 @pytest.mark.parametrize(("body", "message"), [("exit 3", "exit code 3"), ("true", "left no FP8 checkpoint")])

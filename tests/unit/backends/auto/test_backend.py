@@ -71,6 +71,7 @@ async def test_an_h100_without_the_package_falls_back_and_says_so(checkpoint, ca
         ([fake.H100], {"parallel": {"tensor": 2}}, "needs 2 GPUs here, and there are 1"),
         ([Gpu((7, 5), 10**12)], {}, "TensorRT-LLM needs GPUs of compute capability 8.0 or newer, and one here has 7.5"),
         ([Gpu((9, 0), 10**12)], {"kv_cache": {"dtype": "nvfp4"}}, "kv_cache.dtype nvfp4 needs GPUs of compute"),
+        ([Gpu((12, 0), 10**12)], {"kv_cache": {"dtype": "nvfp4"}}, "nvfp4 is not for GPUs of compute capability 12.0"),
         ([Gpu((9, 0), 250_000)], {}, "the weights take 0.00 GB of each GPU"),
         ([Gpu((9, 0), LITTLE)], {"max_batch_tokens": 64}, "of 99 tokens, and context_length is 1024: lower it to 99"),
     ],

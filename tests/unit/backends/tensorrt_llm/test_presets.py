@@ -47,6 +47,13 @@ def test_it_fits_its_machine(name):
         check_machine(config, model_of(name, config))
 
 
+def test_two_nodes_can_do_without_chunked_prefill():
+    config = settings("llama-31-405b-instruct-two-nodes")
+    config.chunked_prefill, config.max_batch_tokens = False, config.context_length
+    with fake.machine_of([fake.H100] * 8):
+        check_machine(config, model_of("llama-31-405b-instruct-two-nodes", config))
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_what_it_says_of_its_memory_is_what_the_planner_says(name):
     config, comment = settings(name), (CONF / f"{name}.yaml").read_text(encoding="utf-8").replace("\n# ", " ")

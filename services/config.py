@@ -188,6 +188,7 @@ def load(overrides: list[str], config_dir: str | None = None) -> PaddockConfig:
         raise ConfigError(_sentence(error)) from error
     if not isinstance(config, PaddockConfig):
         raise ConfigError("config.yaml: its defaults must begin with paddock_schema")
+    _check_keys("", config)
     _check(config)
     return config
 
@@ -211,6 +212,19 @@ def _backend_schema(module: Any) -> type[Any]:
         if is_dataclass(value) and isinstance(value, type) and any(f.name == "_target_" for f in fields(value)):
             return value
     raise TypeError(f"{module.__name__} has no dataclass with a _target_")
+
+
+def _check_keys(key: str, value: Any) -> None:
+    """Refuse keys that no schema has: Hydra's `+KEY=VALUE` puts them there."""
+    if is_dataclass(value):
+        known = {entry.name for entry in fields(value)}
+        for name, inner in vars(value).items():
+            if name not in known:
+                raise ConfigError(f"{key}{name}: there is no such key; see docs/configuration.md for the keys")
+            _check_keys(f"{key}{name}.", inner)
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            _check_keys(f"{key}{name}.", inner)
 
 
 def _check(config: PaddockConfig) -> None:
@@ -356,6 +370,8 @@ def _sentence(error: Exception) -> str:
         return f"{error.override!r} is no override; write it as KEY=VALUE"
     key = getattr(error, "full_key", None)
     text = " ".join(line.strip() for line in str(error).splitlines() if line.strip() and "object_type" not in line)
-    text = text.split(" full_key:")[0].split(" Use `hydra.errors")[0].rstrip(". ")
+    text = text.split(" full_key:")[0].split(" Use `hydra.errors")[0].rstrip(". ").replace(". ", "; ")
+    if ambiguous := re.match("Ambiguous value for argument '([^=]+)=(.*?)' 1;", text):
+        return f"{ambiguous[1]}: to give several values write {ambiguous[1]}=[{ambiguous[2]}]; else quote the value"
     prefix = f"{key}: " if key and key not in text else ""
     return f"{prefix}{text}; see docs/configuration.md for the keys"

@@ -14,6 +14,7 @@ from pathlib import Path
 import hydra.utils
 
 from backends.base import Backend
+from backends.errors import LoadError
 from backends.types import Capabilities
 from llama.chat import STOP_TOKENS, ChatEncoder, ChatError, Layout
 from llama.chat.check import check_template
@@ -144,7 +145,7 @@ class ServedModel:
             tokenizer = await in_daemon_thread(self._tokenizer, folder)
             chat = await in_daemon_thread(self._chat, tokenizer, folder)
             self.backend = self._make_backend(folder)
-            capabilities = await self.backend.load()
+            capabilities = await self._load_backend(self.backend)
             if tokenizer.vocab_size > capabilities.vocab_size:
                 raise ConfigError(
                     f"{key}: its tokenizer has ids up to {tokenizer.vocab_size - 1} where the backend knows "
@@ -170,6 +171,12 @@ class ServedModel:
         self.backend_name = capabilities.backend or self.backend_name
         self._state = State.READY
         _log.info("model %s is ready after %.1f s", self.name, time.monotonic() - started)
+
+    async def _load_backend(self, backend: Backend) -> Capabilities:
+        try:
+            return await backend.load()
+        except LoadError as error:  # which names the backend's own keys
+            raise LoadError(f"{self._key}.backend: {error}") from error
 
     def drain(self) -> None:
         """Take no new requests."""
@@ -228,7 +235,8 @@ class ServedModel:
             backend: Backend = hydra.utils.instantiate(arguments)
         except Exception as error:
             cause = error.__cause__ or error
-            raise ConfigError(f"{self._key}.backend: {type(cause).__name__}: {cause}") from error
+            what = cause if isinstance(cause, ValueError) else f"{type(cause).__name__}: {cause}"
+            raise ConfigError(f"{self._key}.backend: {what}") from error
         return backend
 
 

@@ -151,7 +151,7 @@ REFUSED = {
     "server.drain_s=-1": "server.drain_s",
     "server.address=0.0.0.0:0": "server.insecure",
     "models.simulator.checkpoint=/absent/folder": "models.simulator.checkpoint",
-    "models.simulator.backend.fault=FAIL_AT_LOAD": "fail at load",
+    "models.simulator.backend.fault=FAIL_AT_LOAD": "models.simulator.backend: .*fail at load",
 }
 """The same, and many more, within one process: tests/unit/services/test_config.py and test_model.py."""
 

@@ -147,6 +147,11 @@ MISTAKES = {
     "models.simulator.backend=3": "models.simulator.backend",
     "=x": "=x",
     "server": "server",
+    "+horse=1": "^horse: there is no such key",
+    "+server.adress=x": r"^server\.adress: there is no such key",
+    "++models.simulator.tokens=3": r"^models\.simulator\.tokens: there is no such key",
+    "+models.simulator.backend.tokens=3": r"^models\.simulator\.backend\.tokens: there is no such key",
+    "model=simulator,paddock-tiny": r"^model: .*model=\[simulator,paddock-tiny\]",
 }
 
 
@@ -160,6 +165,7 @@ def test_a_mistake_is_one_sentence_that_names_its_key(override):
     sentence = str(caught.value)
     assert re.search(MISTAKES[override], sentence)
     assert "\n" not in sentence
+    assert not re.search(r"\S\. ", sentence)
     assert "Traceback" not in sentence
 
 

@@ -229,6 +229,8 @@ def _options(config: ServerConfig) -> list[tuple[str, int]]:
         ("grpc.max_send_message_length", config.max_response_bytes),
         ("grpc.keepalive_time_ms", round(config.keepalive_s * 1000)),
         ("grpc.keepalive_timeout_ms", round(config.keepalive_timeout_s * 1000)),
+        # Of pings that measure the way, too: one in flight is waited for in place of another, a minute by default.
+        ("grpc.http2.ping_timeout_ms", round(config.keepalive_timeout_s * 1000)),
         ("grpc.http2.min_ping_interval_without_data_ms", 500),
         ("grpc.max_connection_age_ms", round(config.max_connection_age_s * 1000)),
         ("grpc.max_connection_age_grace_ms", round(config.max_connection_age_grace_s * 1000)),

@@ -11,7 +11,8 @@ import pytest
 
 from paddock.v1 import generate_pb2
 from tests.service.failure import failure, read
-from tests.service.rig import model_config, request, serving, soon
+from tests.service.raw_http2 import RawConnection
+from tests.service.rig import model_config, request, serving, simulator, soon
 
 Code = grpc.StatusCode
 
@@ -152,3 +153,30 @@ async def test_a_missing_request_id_is_made_up(rig):
 async def test_bytes_in_place_of_a_request_id(rig):
     """A key that ends in -bin carries bytes; one that does not can't, so this is another key."""
     assert await initial(rig.stub.Generate(request(), metadata=(("x-request-id-bin", b"\x00\xff"),)))
+
+
+async def test_a_client_that_is_gone_without_a_word(checkpoint):
+    """A machine that lost its power breaks no connection: only a ping that nobody answers tells."""
+    endless = simulator(time_per_token_s=0.05, context_length=100_000)
+    patient = {"keepalive_s": 0.3, "keepalive_timeout_s": 1.0, "stall_s": 600.0}
+    async with serving(model_config(checkpoint, endless), **patient) as rig:
+        gone = await RawConnection.open(rig.address, read=False)
+        await gone.call("GenerateStream", body=request(max_tokens=90_000).SerializeToString())
+        await rig.until_load(1)
+
+        await asyncio.wait_for(rig.until_idle(), 30)  # gRPC by itself gives up after a minute
+        await gone.close()
+
+
+async def test_a_connection_of_some_age_is_replaced_and_its_streams_go_on(checkpoint):
+    paced = simulator(time_per_token_s=0.05)
+    async with serving(model_config(checkpoint, paced), max_connection_age_s=0.4) as rig:
+        stream = asyncio.ensure_future(rig.stream(request(max_tokens=30)))
+        await rig.until_load(1)
+        assert rig.channel.get_state() is grpc.ChannelConnectivity.READY
+
+        await soon(rig.channel.wait_for_state_change(grpc.ChannelConnectivity.READY))
+
+        assert not stream.done()
+        assert len((await stream).only.ids) == 30
+        assert (await rig.generate(request(max_tokens=1))).outputs[0].tokens

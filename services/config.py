@@ -1,27 +1,20 @@
-"""The configuration: structured, composed by Hydra from `conf/`, checked before anything starts.
+"""The configuration: its schema, and what is checked before anything starts.
 
 Every mistake ends as one `ConfigError` sentence that names the key and the remedy.
 """
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
-import hydra
-from hydra.core.config_store import ConfigStore
-from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from omegaconf import MISSING, OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf import MISSING
 
-import backends
 from services.admission.limit import LimitsConfig, check_limits
+from services.composition import compose
 from services.errors import ConfigError
 from services.guard.config import GuardConfig, GuardKind, GuardSubject, check_sizes
 from services.identity.config import TlsConfig, check_server, is_loopback
@@ -177,54 +170,11 @@ def load(overrides: list[str], config_dir: str | None = None) -> PaddockConfig:
     Raises:
         ConfigError: something in it is wrong.
     """
-    if config_dir is not None and not Path(config_dir).is_dir():
-        raise ConfigError(f"--config-dir: no folder {config_dir}; give one laid out like conf/")
-    _register_schemas()
-    try:
-        with hydra.initialize_config_module(config_module="conf", version_base="1.3"):
-            composed = hydra.compose("config", overrides=_search_path(config_dir) + overrides)
-        config = OmegaConf.to_object(composed)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(_sentence(error)) from error
+    config = compose(PaddockConfig, overrides, config_dir)
     if not isinstance(config, PaddockConfig):
         raise ConfigError("config.yaml: its defaults must begin with paddock_schema")
-    _check_keys("", config)
     _check(config)
     return config
-
-
-def _search_path(config_dir: str | None) -> list[str]:
-    return [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir else []
-
-
-def _register_schemas() -> None:
-    store = ConfigStore.instance()
-    store.store(name="paddock_schema", node=PaddockConfig)
-    for package in pkgutil.iter_modules(backends.__path__):
-        if package.ispkg:
-            schema = _backend_schema(importlib.import_module(f"backends.{package.name}.config"))
-            store.store(group="backend", name=f"{package.name}_schema", node=schema)
-
-
-def _backend_schema(module: Any) -> type[Any]:
-    """Find the dataclass of a backend's config module: the one that names its target."""
-    for value in vars(module).values():
-        if is_dataclass(value) and isinstance(value, type) and any(f.name == "_target_" for f in fields(value)):
-            return value
-    raise TypeError(f"{module.__name__} has no dataclass with a _target_")
-
-
-def _check_keys(key: str, value: Any) -> None:
-    """Refuse keys that no schema has: Hydra's `+KEY=VALUE` puts them there."""
-    if is_dataclass(value):
-        known = {entry.name for entry in fields(value)}
-        for name, inner in vars(value).items():
-            if name not in known:
-                raise ConfigError(f"{key}{name}: there is no such key; see docs/configuration.md for the keys")
-            _check_keys(f"{key}{name}.", inner)
-    elif isinstance(value, dict):
-        for name, inner in value.items():
-            _check_keys(f"{key}{name}.", inner)
 
 
 def _check(config: PaddockConfig) -> None:
@@ -354,24 +304,3 @@ def _check_telemetry(telemetry: TelemetryConfig) -> None:
             f"telemetry.metrics_address: {address} can be reached from other machines and whoever asks is answered; "
             "use a loopback address, or set telemetry.insecure=true"
         )
-
-
-def _sentence(error: Exception) -> str:
-    """Make one sentence of an error of Hydra's or OmegaConf's, with the key it names."""
-    while error.__cause__ is not None and isinstance(error.__cause__, (HydraException, OmegaConfBaseException)):
-        error = error.__cause__  # the innermost says what is wrong
-    if isinstance(error, MissingConfigException) and error.options:
-        group, _, name = str(error.missing_cfg_file).rpartition("/")
-        choices = ", ".join(option for option in error.options if not option.endswith("_schema"))
-        return f"{group}: there is no {name!r}; choose from {choices}, or add yours with --config-dir"
-    if isinstance(error, MissingMandatoryValue):
-        return f"{error.full_key}: is missing; set it"
-    if isinstance(error, OverrideParseException):
-        return f"{error.override!r} is no override; write it as KEY=VALUE"
-    key = getattr(error, "full_key", None)
-    text = " ".join(line.strip() for line in str(error).splitlines() if line.strip() and "object_type" not in line)
-    text = text.split(" full_key:")[0].split(" Use `hydra.errors")[0].rstrip(". ").replace(". ", "; ")
-    if ambiguous := re.match("Ambiguous value for argument '([^=]+)=(.*?)' 1;", text):
-        return f"{ambiguous[1]}: to give several values write {ambiguous[1]}=[{ambiguous[2]}]; else quote the value"
-    prefix = f"{key}: " if key and key not in text else ""
-    return f"{prefix}{text}; see docs/configuration.md for the keys"

@@ -85,6 +85,42 @@ def test_a_folder_of_ones_own_comes_first(tmp_path):
     assert configs.load(["model=mine"], str(tmp_path)).models["mine"].checkpoint == "/somewhere"
 
 
+def test_a_file_of_ones_own_takes_the_place_of_a_built_in_one(tmp_path):
+    (tmp_path / "model").mkdir()
+    for file, old, new in (
+        ("model/simulator.yaml", "name: simulator", "name: mine"),
+        ("config.yaml", "embedded", "simulator"),
+    ):
+        built_in = (CONF / file).read_text(encoding="utf-8")
+        (tmp_path / file).write_text(built_in.replace(old, new))
+
+    assert [model.name for model in configs.load([], str(tmp_path)).models.values()] == ["mine"]
+    assert configs.load(["model=simulator"]).models["simulator"].name == "simulator", "the folder is of one call"
+
+
+@pytest.mark.parametrize(
+    ("written", "sentence"),
+    [
+        (b"a: [\n", r"simulator\.yaml, line 2: .*; correct the file"),
+        (b"name: x\nname: y\n", r"simulator\.yaml, line 2: .*duplicate.*; correct the file"),
+        (b"a: \x00\n", r"simulator\.yaml: .*; correct the file"),
+        (b"a: \xff\n", "can't be read: .*; correct it"),
+        (
+            b"# @package models.simulator\ndefaults: [/backend@backend: simulator]\nnmae: x\n",
+            "'nmae' not in 'ModelConfig'",
+        ),
+    ],
+    ids=["syntax", "twice", "control", "encoding", "key"],
+)
+def test_a_file_that_can_not_be_used(tmp_path, written, sentence):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "simulator.yaml").write_bytes(written)
+
+    with pytest.raises(ConfigError, match=sentence) as caught:
+        configs.load(["model=simulator"], str(tmp_path))
+    assert "\n" not in str(caught.value)
+
+
 def test_a_folder_that_is_absent():
     with pytest.raises(ConfigError, match="--config-dir: no folder /absent"):
         configs.load([], "/absent")

@@ -49,8 +49,8 @@ class Seeding(Enum):
     """On the seed, from the request's first id on: the same request gets the same answer. One that is resumed goes on
     with draws of its own; its answer is as good, and not the one that was interrupted."""
     POSITION = "position"
-    """On (seed, position) alone: what was interrupted goes on as if it had not been, but for what the rounding of numbers
-    changes: of a model in bfloat16 or float16, where a continuation is read at once, that may be a close choice."""
+    """On (seed, position) alone: what was interrupted goes on as if it had not been, but for what rounding changes: of
+    a model in bfloat16 or float16, where a continuation is read at once, that may be a close choice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

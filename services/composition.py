@@ -110,7 +110,9 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key}: is missing; set it"
     if isinstance(error, OverrideParseException):
-        return f"{error.override!r} is no override; write it as KEY=VALUE"
+        return (
+            f"{error.override!r} is no override; write it as KEY=VALUE, and a VALUE with brackets or commas in quotes"
+        )
     key = getattr(error, "full_key", None)
     text = " ".join(line.strip() for line in str(error).splitlines() if line.strip() and "object_type" not in line)
     text = text.split(" full_key:")[0].split(" Use `hydra.errors")[0].rstrip(". ").replace(". ", "; ")

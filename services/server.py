@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import socket
 import time
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -204,15 +207,33 @@ def _name(task: asyncio.Task[Any]) -> str:
 
 
 def _bind(server: grpc.aio.Server, key: str, address: str, credentials: grpc.ServerCredentials | None) -> str:
+    taken = _is_taken(address)
     try:
         port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     except RuntimeError:
         port = 0
-    if not port:
+    if taken or not port:
         raise ConfigError(
             f"server.{key}: {address} can't be bound; stop the program that uses it, or set another address"
         )
     return address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
+
+
+def _is_taken(address: str) -> bool:
+    """Tell whether a name's port is another program's on any address: gRPC is content with the others."""
+    host, _, port = address.rpartition(":")
+    if address.startswith("unix:") or port == "0":
+        return False
+    with suppress(socket.gaierror):  # which gRPC will say, too
+        for family, kind, protocol, _, place in socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM):
+            try:
+                with socket.socket(family, kind, protocol) as probe:
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    probe.bind(place)
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    return True
+    return False
 
 
 def _options(config: ServerConfig) -> list[tuple[str, int]]:

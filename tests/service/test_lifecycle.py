@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
+import socket
 import time
 
 import grpc
@@ -259,6 +260,17 @@ async def test_an_occupied_port_is_refused(checkpoint):
     async with serving(model_config(checkpoint)) as rig:
         with pytest.raises(ConfigError, match=rig.server.address):
             async with serving(model_config(checkpoint), address=rig.server.address):
+                pass
+
+
+async def test_a_port_that_is_taken_on_one_address_of_a_name_is_refused(checkpoint):
+    """`localhost` is 127.0.0.1 and ::1: gRPC would serve the one that is free, and clients would reach either."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=rf"server\.address: localhost:{port} can't be bound"):
+            async with serving(model_config(checkpoint), address=f"localhost:{port}"):
                 pass
 
 

@@ -6,8 +6,8 @@ Every mistake ends as one `ConfigError` sentence that names the key and the reme
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from typing import Any
 
@@ -230,9 +230,20 @@ def _check_model(key: str, model: ModelConfig) -> None:
             raise ConfigError(
                 f"{key}.sampling.{entry.name}: {value:g} is not in {RANGES[entry.name]}; give one that is"
             )
-    target = str(getattr(model.backend, "_target_", ""))
-    if not target.startswith("backends."):
-        raise ConfigError(f"{key}.backend._target_: {target or 'none'} is not one of Paddock's backends")
+    if not is_dataclass(model.backend):
+        raise ConfigError(f"{key}.backend._target_: none is not one of Paddock's backends")
+    for where, target in _targets(f"{key}.backend", model.backend):
+        if not re.fullmatch(r"backends\.\w+\.backend\.\w+", target):
+            raise ConfigError(f"{where}._target_: {target} is not one of Paddock's backends")
+
+
+def _targets(key: str, value: object) -> Iterator[tuple[str, str]]:
+    """Find what would be called to make a backend and those that it chooses from, and the keys that say so."""
+    entries = vars(value) if is_dataclass(value) else value if isinstance(value, dict) else {}
+    for name, inner in entries.items():
+        if name == "_target_":
+            yield key, str(inner)
+        yield from _targets(f"{key}.{name}", inner)
 
 
 def _check_guards(

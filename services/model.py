@@ -236,7 +236,7 @@ class ServedModel:
         except Exception as error:
             cause = error.__cause__ or error
             what = cause if isinstance(cause, ValueError) else f"{type(cause).__name__}: {cause}"
-            raise ConfigError(f"{self._key}.backend: {what}") from error
+            raise ConfigError(f"{self._key}.backend: {' '.join(str(what).split())}") from error
         return backend
 
 

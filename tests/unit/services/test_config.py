@@ -70,6 +70,18 @@ def test_the_defaults_are_those_of_the_schema():
     assert not config.server.insecure
 
 
+AUTO = ["model=paddock-tiny", "backend@models.paddock-tiny.backend=auto"]
+
+
+@pytest.mark.parametrize(
+    ("under", "target"), [("", "backends.transformers.loading.json.loads"), ("transformers.", "os.getcwd")]
+)
+def test_nothing_is_called_but_backends(under, target):
+    """Also where a backend chooses from others."""
+    with pytest.raises(ConfigError, match=rf"^models\.paddock-tiny\.backend\.{under}_target_: {target} is not one of"):
+        configs.load([*AUTO, f"models.paddock-tiny.backend.{under}_target_={target}"])
+
+
 def test_limits_of_callers():
     limits = configs.load(["model=simulator", "server.limits.tokens_per_minute=600"]).server.limits
     assert (limits.tokens_per_minute, limits.requests) == (600, None)

@@ -20,7 +20,7 @@ from services.admission.limit import Limiter
 from services.config import PaddockConfig, ServerConfig
 from services.edge import Edge
 from services.errors import ConfigError
-from services.health import HealthServicer, health_server
+from services.health import LIVENESS, HealthServicer, health_server
 from services.identity.certificate import server_credentials, server_files
 from services.identity.expiry import Expiries
 from services.identity.file import follow
@@ -61,8 +61,9 @@ class Server:
         """Read the files of keys and certificates.
 
         Raises:
-            ConfigError: one can't be used.
+            ConfigError: one can't be used, or a model goes by a name of the health service's own.
         """
+        _check_health_names(config)
         self._config = config.server
         shown = server_files(config.server.tls)
         self._credentials = None if shown is None else server_credentials(shown, config.server.tls)
@@ -193,6 +194,15 @@ class Server:
         if dead is not None and self._dead is None:
             self._dead = dead
             self._died.set()
+
+
+def _check_health_names(config: PaddockConfig) -> None:
+    """Refuse models that go by a name under which health tells something else."""
+    computed = ((f"models.{key}", model.name) for key, model in config.models.items())
+    routed = ((f"routing.models.{key}", model.name) for key, model in config.routing.models.items())
+    for key, name in (*computed, *routed):
+        if name in (LIVENESS, SERVICE):
+            raise ConfigError(f"{key}.name: {name!r} is a name that the health service has for itself; choose another")
 
 
 async def _ended_calls() -> None:

@@ -88,6 +88,13 @@ async def test_health_of_an_unknown_service_is_not_found(rig):
     assert caught.value.code() is Code.NOT_FOUND
 
 
+@pytest.mark.parametrize("name", ["liveness", SERVICE])
+def test_a_model_can_not_go_by_a_name_of_the_health_services(checkpoint, name):
+    """Else it would be told to serve before it is loaded."""
+    with pytest.raises(ConfigError, match=r"^models\.key\.name: .*; choose another$"):
+        Server(PaddockConfig(models={"key": model_config(checkpoint, name=name)}))
+
+
 async def test_each_model_has_a_health_of_its_own(checkpoint):
     dying = model_config(checkpoint, simulator(fault=Fault.DIE_AT_TOKEN, fault_at_token=3), name="dying")
     async with serving(dying, model_config(checkpoint, name="well")) as rig:

@@ -10,7 +10,8 @@ Every so many seconds something befalls one worker:
 - rolling: SIGTERM, and once it has drained, for at most two seconds, it is started again: one after the other.
 
 Each stream must end without an error and be, to the last token and log probability, the one that a worker gives which
-is never disturbed. A stream's delay is the longest wait between two of its messages.
+is never disturbed. A stream's delay is the longest wait between two of its messages. Of one that fails it is printed
+what its client was told, and what the gateway's log says of it: each worker that it lost, and why it was given up.
 
     python -m benchmarks drill [--fault kill|stop|close|rolling|all] [--seconds 120] [--streams 64] [--workers 4]
     python -m benchmarks drill --model embedded --fault kill --streams 8 --every 10    # enforced forms, real guards
@@ -34,7 +35,7 @@ from typing import Any
 
 import grpc.aio
 
-from benchmarks import twin
+from benchmarks import failure, twin
 from benchmarks.fleet import Process, Wire, routed, running
 from benchmarks.result import RESULTS, save, table
 from benchmarks.twin import DisorderError, Heard, Kind, hear, seed_of
@@ -47,6 +48,8 @@ _KINDS = 60
 _TIME_PER_TOKEN_S = 0.05
 _PATIENCE_S = 60.0
 """For a stream, and for a process: who takes longer has failed."""
+_LOG_S = 0.5
+"""What a line of the gateway's log takes to arrive here."""
 _KEEPALIVE_S = 1.0
 _HANG_S = 4.0
 """Longer than the gateway needs to give up a worker that hangs."""
@@ -140,6 +143,7 @@ class _Drill:
         self._workers: list[Process] = []
         self._wires: list[Wire] = []
         self._hurting: dict[int, asyncio.Task[None]] = {}
+        self._gateway: Process | None = None
 
     async def run(self) -> dict[str, Any]:
         """Run all of it."""
@@ -158,7 +162,8 @@ class _Drill:
             if self._fault == "close":
                 addresses = [await self._wire(address, stack) for address in addresses]
             alive = [f"routing.keepalive_s={_KEEPALIVE_S}", f"routing.keepalive_timeout_s={_KEEPALIVE_S}"]
-            gateway = Process([*routed(folder, models, addresses), *quiet, *alive])
+            gateway = Process([*routed(folder, models, addresses), "telemetry.log_format=json", *alive])
+            self._gateway = gateway
             await stack.enter_async_context(running(gateway))
             stubs = [await _connected(process.address, stack) for process in (gateway, undisturbed)]
             await self._load(stubs[0], stubs[1], kinds(_KINDS))
@@ -203,7 +208,8 @@ class _Drill:
         except (grpc.aio.AioRpcError, DisorderError, asyncio.TimeoutError) as error:
             tally.errors += 1
             tally.attempts += 1
-            self._complaints.append(f"{kind.name}: {_said(error)}")
+            self._complaints.append(f"{kind.name}: {failure.told(error)}")
+            await self._explain(request_id, self._complaints[-1])
             return
         tally.attempts += heard.attempts
         tally.resumed += heard.attempts > 1
@@ -211,6 +217,12 @@ class _Drill:
         if heard.answer != expected.answer:
             tally.mismatches += 1
             self._complaints.append(f"{kind.name}: {_difference(heard, expected)}")
+
+    async def _explain(self, request_id: str, complaint: str) -> None:
+        """Print how a stream failed, and what the gateway's log says of it."""
+        await asyncio.sleep(_LOG_S)
+        lines = [] if self._gateway is None else failure.logged(self._gateway.errors, request_id)
+        print("\n".join([f"{self._fault}: {request_id}: {complaint}", *lines]), flush=True)
 
     async def _befall(self) -> None:
         """Let it happen to one worker after the other."""
@@ -285,12 +297,6 @@ def _figures(values: Sequence[float]) -> dict[str, float] | None:
 async def _connected(address: str, stack: AsyncExitStack) -> Stub:
     channel = await stack.enter_async_context(grpc.aio.insecure_channel(address))
     return inference_pb2_grpc.InferenceServiceStub(channel)
-
-
-def _said(error: Exception) -> str:
-    if isinstance(error, grpc.aio.AioRpcError):
-        return f"{error.code().name}: {error.details()}"
-    return f"{type(error).__name__}: {error}"
 
 
 def _difference(heard: Heard, expected: Heard) -> str:

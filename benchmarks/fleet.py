@@ -76,7 +76,7 @@ class Process:
 
     async def _read(self, errors: asyncio.StreamReader) -> None:
         while line := await errors.readline():
-            self.tracebacks += line.startswith(b"Traceback")
+            self.tracebacks += b"Traceback (most recent call last)" in line
             self.errors = [*self.errors[1 - _LAST_LINES :], line.decode(errors="replace").strip()]
 
     def send(self, number: int) -> None:

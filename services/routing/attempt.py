@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,6 +22,10 @@ ATTEMPTS_KEY = "x-paddock-attempts"
 
 _LOGGED = 256
 """Characters of what a worker says."""
+_IN_ALL = 8
+"""Times `max_attempts` that a call may lose workers however much comes of it: it may be what ends them."""
+_LOOK_S = 0.25
+"""How often a call that waits for an upstream looks whether one may be tried again."""
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +34,6 @@ class Attempts:
     """The upstreams that one call is given to, one after the other.
 
     Attributes:
-        tried: those that failed, and are not to be chosen again.
         count: how many were asked.
     """
 
@@ -43,16 +47,15 @@ class Attempts:
         self._outputs = outputs
         self._key = key
         self._pool = ""
+        self._tried: list[Upstream] = []
+        """Those that failed, and are not to be chosen again."""
         self._losses = 0
-        self._reconnected = False
-        self.tried: list[Upstream] = []
+        """In a row: since something new came of the call."""
+        self._losses_in_all = 0
+        self._give_up_at: float | None = None
+        self._waited = False
         self.count = 0
         route.budget.called()
-
-    @property
-    def left(self) -> bool:
-        """Whether another upstream may be asked."""
-        return self._losses < self._config.max_attempts
 
     @property
     def metadata(self) -> Trailing:
@@ -66,7 +69,7 @@ class Attempts:
         Raises:
             UpstreamError: what happened inside was an error of its call.
         """
-        choice = self._route.choose(self.tried, self._tokens, self._key)
+        choice = self._route.choose(self._tried, self._tokens, self._key)
         if choice is None:
             yield None
             return
@@ -78,53 +81,90 @@ class Attempts:
             with upstream.working(self._tokens, self._outputs):
                 yield upstream
         except grpc.aio.AioRpcError as error:
-            self._failed(upstream, of_call(error))
+            raise self._failed(upstream, of_call(error)) from None
         except UpstreamError as error:
-            self._failed(upstream, error)
+            raise self._failed(upstream, error) from None
         else:
             upstream.report(None)
 
-    def _failed(self, upstream: Upstream, error: UpstreamError) -> None:
+    def progressed(self) -> None:
+        """Note that something new came of the call: what it lost before was hardly its own doing."""
+        self._losses, self._give_up_at, self._waited = 0, None, False
+
+    def _failed(self, upstream: Upstream, error: UpstreamError) -> UpstreamError:
         upstream.report(error)
-        self.tried.append(upstream)
+        self._tried.append(upstream)
+        if self._give_up_at is None:
+            self._give_up_at = time.monotonic() + self._config.resume_wait_s
         if error.lost:
-            self._losses += 1
+            self._losses += error.seen
+            self._losses_in_all += error.seen
             _log.info(
-                "a call to upstream %s of model %s is lost: %s, %s",
+                "a call to upstream %s of model %s is lost%s: %s, %s",
                 upstream.address,
                 self._route.name,
+                "" if error.seen else " on its way",
                 error.code.name,
                 error.message[:_LOGGED],
             )
         error.trailing = (*error.trailing, *self.metadata)
-        raise error
+        return error
 
-    def may_retry(self, error: UpstreamError) -> bool:
-        """Tell whether a call that nothing has come of may be made again, and count it if so.
+    def retry(self, error: UpstreamError) -> None:
+        """Let a call that nothing has come of be made again after an error, and count it.
 
-        It is made elsewhere; where there is nobody else, once more over a new connection if the one that it had broke.
-        One for which a worker has no room stays within its pool: the next is for when there is no worker.
+        One for which a worker has no room stays within its pool: the next is for when there is no worker. One that no
+        worker has seen was no load on any, so that the budget is not for it.
+
+        Raises:
+            UpstreamError, ModelUnavailableError: it is to fail.
         """
-        if not (error.lost or error.full) or not self.left:
-            return False
-        choice = self._route.choose(self.tried)
-        if error.full and (choice is None or choice.pool.name != self._pool):
-            return False
-        if choice is None:
-            if self._reconnected or error.status is not None or self._route.choose() is None:
-                return False
-            self._reconnected = True
-            self.tried.clear()
-        taken = self._route.budget.take()
-        self._route.retries += taken
-        return taken
+        if error.full:
+            choice = self._route.choose(self._tried)
+            if choice is None or choice.pool.name != self._pool:
+                raise error
+        elif not error.lost:
+            raise error
+        self.go_on(error)
+        if error.seen and not self._route.budget.take():
+            raise self._given_up("the budget of retries is used up", error)
+        self._route.retries += 1
 
-    def may_wait(self, error: UpstreamError) -> bool:
-        """Tell whether a call that nothing has come of may wait for an upstream, and count it if so.
+    def go_on(self, error: UpstreamError) -> None:
+        """Let a call be given to another upstream, unless it has lost too many.
 
-        Its connection broke, and nobody else is there: one that restarts is back soon.
+        Raises:
+            UpstreamError, ModelUnavailableError: it has.
         """
-        return error.lost and error.status is None and self.left and self._route.budget.take()
+        most = self._config.max_attempts
+        if self._losses >= most or self._losses_in_all >= most * _IN_ALL:
+            raise self._given_up(f"{self._losses} workers were lost in a row, {self._losses_in_all} in all", error)
+
+    async def wait(self, error: UpstreamError | None) -> None:
+        """Let a call wait that there is nobody for, or nobody who hasn't lost it, until there may be somebody.
+
+        The first time it doesn't: a connection may be all that broke.
+
+        Args:
+            error: that lost it; None where nobody was asked.
+
+        Raises:
+            UpstreamError, ModelUnavailableError: there was nobody for too long.
+        """
+        self._tried.clear()
+        if not self._waited:
+            self._waited = True
+            return
+        since_loss = self._give_up_at
+        give_up_at = self._route.served_until + self._config.resume_wait_s if since_loss is None else since_loss
+        left_s = give_up_at - time.monotonic()
+        if left_s <= 0:
+            raise self._given_up("no worker takes it", error)
+        await self._route.news(min(left_s, _LOOK_S))
+
+    def _given_up(self, why: str, error: UpstreamError | None) -> Exception:
+        _log.info("a call of model %s is given up after %d attempts: %s", self._route.name, self.count, why)
+        return self.unavailable(error)
 
     def unavailable(self, error: UpstreamError | None = None) -> Exception:
         """Give what the client is told when nothing more can be done."""

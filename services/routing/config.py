@@ -109,10 +109,11 @@ class RetryConfig:
     """What is done for a call whose worker is lost.
 
     Attributes:
-        max_attempts: workers that one call may lose; with the last of them it fails.
+        max_attempts: workers that one call may lose while nothing new comes of it; with the last of them it fails.
         budget_ratio: calls retried before their first message, as a part of all calls of the model.
         budget_min_per_s: calls that may be retried each second however few there are.
-        resume_wait_s: seconds that a stream whose worker is lost waits for one that can go on with it.
+        resume_wait_s: seconds that a call whose worker is lost waits for another one, and how long after the loss of a
+            model's last worker calls wait for one.
         kept_bytes: of a stream that are kept as they are; past it, what resuming needs is read from them.
     """
 

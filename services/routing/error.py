@@ -38,13 +38,15 @@ class UpstreamError(ServiceError):
         message: of the status.
         trailing: the metadata that came with it.
         status: its details; None where they weren't the worker's own words, but the transport's.
+        seen: the worker had the call: it says so, by initial metadata, before it does anything with it.
     """
 
-    def __init__(self, code: grpc.StatusCode, message: str, trailing: Trailing) -> None:
+    def __init__(self, code: grpc.StatusCode, message: str, trailing: Trailing, *, seen: bool = True) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.trailing = trailing
+        self.seen = seen
         self.status = _status(trailing)
 
     @property
@@ -80,7 +82,8 @@ def of_call(error: grpc.aio.AioRpcError) -> UpstreamError:
     """Read what gRPC raises."""
     told = trailing(error.trailing_metadata())
     left = _MAX_TRAILING - sum(_size(*entry) for entry in told)
-    read = UpstreamError(error.code(), (error.details() or "")[: max(_LEAST_MESSAGE, left // 3)], told)
+    message = (error.details() or "")[: max(_LEAST_MESSAGE, left // 3)]
+    read = UpstreamError(error.code(), message, told, seen=bool(error.initial_metadata()))
     if read.status is None and read.code is Code.RESOURCE_EXHAUSTED:  # gRPC's words, which list what came
         read.message = "more than is taken between this server and its workers"
     return read

@@ -158,10 +158,9 @@ class Gateway(ServiceInterceptor):
             return min(call.remaining_s() or _DESCRIBE_S, _DESCRIBE_S)
 
         body = model_pb2.GetModelRequest(model=route.name).SerializeToString()
+        config = replace(self._router.config.retry, resume_wait_s=0.0)
         try:
-            reply = await ask(
-                route, "GetModel", body, replace(call, remaining_s=remaining_s), self._router.config.retry
-            )
+            reply = await ask(route, "GetModel", body, replace(call, remaining_s=remaining_s), config)
             model = model_pb2.GetModelResponse.FromString(reply.body).model
         except (ServiceError, DecodeError):
             model = model_pb2.Model(state=model_pb2.MODEL_STATE_LOADING)

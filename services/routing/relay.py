@@ -28,8 +28,6 @@ _SERVICE = "/paddock.v1.InferenceService/"
 _STREAM = f"{_SERVICE}GenerateStream"
 _INLINE_BYTES = 2**15
 """More of a stream than this is read in a thread: it takes more than a millisecond."""
-_LOOK_S = 0.25
-"""How often a stream that waits for an upstream looks whether one may be tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +86,18 @@ async def ask(route: Route, method: str, body: bytes, call: Call, config: RetryC
         UpstreamError: an upstream's own word.
         ModelUnavailableError: there is no upstream, or none that stays.
     """
-    attempts, loss = Attempts(route, config, call.tokens, call.key, call.outputs), None
+    attempts = Attempts(route, config, call.tokens, call.key, call.outputs)
+    loss: UpstreamError | None = None
     while True:
         try:
             with attempts.next() as upstream:
-                if upstream is None:
-                    raise attempts.unavailable(loss)
-                return await _ask(upstream, method, body, call, attempts)
+                if upstream is not None:
+                    return await _ask(upstream, method, body, call, attempts)
         except UpstreamError as error:
-            if not attempts.may_retry(error):
-                raise attempts.unavailable(error) from None
+            attempts.retry(error)
             loss = error
+        else:
+            await attempts.wait(loss)
 
 
 async def _ask(upstream: Upstream, method: str, body: bytes, call: Call, attempts: Attempts) -> Reply:
@@ -134,7 +133,6 @@ class StreamRelay:
         self._route = route
         self._body = body
         self._call = call
-        self._config = config
         self._outbox = Outbox(pace)
         self._transcript = Transcript(request, config.kept_bytes)
         self._attempts = Attempts(route, config, call.tokens, call.key, call.outputs)
@@ -144,8 +142,6 @@ class StreamRelay:
         """The last message."""
         self._awaited: _UpstreamCall | None = None
         """The upstream's call, while its next message is waited for."""
-        self._give_up_at: float | None = None
-        """Since the stream was lost and nothing new has come."""
         self.trailing: Trailing = ()
         self.used: Used | None = None
 
@@ -201,7 +197,7 @@ class StreamRelay:
                 if not self._transcript.complete:
                     loss = self._after(error, loss)
             else:
-                await self._wait_for_upstream(loss)
+                await self._attempts.wait(loss)
 
     async def _read_from(self, upstream: Upstream) -> Trailing:
         transcript, outbox = self._transcript, self._outbox
@@ -221,7 +217,7 @@ class StreamRelay:
                     check_beginning(message)
                 if not message:
                     continue
-                self._give_up_at = None
+                self._attempts.progressed()
                 self._last = message
                 if not self._record.begun:
                     self._record.relayed(message)
@@ -253,30 +249,15 @@ class StreamRelay:
     def _after(self, error: UpstreamError, loss: UpstreamError | None) -> UpstreamError:
         """Say what was lost, where the call may go elsewhere."""
         if not self._transcript.begun:
-            if self._attempts.may_retry(error):
-                return error
-            if not self._attempts.may_wait(error):
-                raise self._attempts.unavailable(error) from None
-            self._give_up_at = self._give_up_at or _now() + self._config.resume_wait_s
+            self._attempts.retry(error)
             return error
         if isinstance(error, MalformedError) and not self._resuming:  # it is what the client has
             raise self._attempts.unavailable(error)
         if not error.lost and not (self._resuming and error.resumable):
             raise error
         loss = error if error.lost or loss is None else loss
-        if not self._attempts.left:
-            raise self._attempts.unavailable(loss) from None
-        if self._give_up_at is None:
-            self._give_up_at = _now() + self._config.resume_wait_s
+        self._attempts.go_on(loss)
         return loss
-
-    async def _wait_for_upstream(self, loss: UpstreamError | None) -> None:
-        """Let a stream that lost its upstream wait until there may be one again."""
-        left_s = 0.0 if self._give_up_at is None else self._give_up_at - _now()
-        if left_s <= 0:
-            raise self._attempts.unavailable(loss)
-        self._attempts.tried.clear()
-        await self._route.news(min(left_s, _LOOK_S))
 
     async def _digest_all(self) -> None:
         """Read what the client has of a stream that is lost."""
@@ -297,7 +278,3 @@ async def off_loop(body: bytes, function: Callable[..., T], *arguments: Any) -> 
     if len(body) > _INLINE_BYTES:
         return await asyncio.to_thread(function, *arguments)
     return function(*arguments)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

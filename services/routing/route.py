@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -36,6 +38,7 @@ class Route:
         admission: lets in what its upstreams can compute at once.
         retries: calls that were made again before anything had come of them, so far.
         resumes: streams that went on with another upstream, so far.
+        served_until: when its last upstream ceased to serve it, in seconds of the monotonic clock.
     """
 
     def __init__(
@@ -56,6 +59,8 @@ class Route:
         self.admission = Admission(name, lambda: self.slots, max_queue, max_wait_s)
         self.retries = 0
         self.resumes = 0
+        self.served_until = -math.inf
+        self._served = False
         self._answering = 0
         """Which pool was chosen last."""
         self._changed = asyncio.Event()
@@ -77,11 +82,15 @@ class Route:
 
     @property
     def slots(self) -> int | None:
-        """Outputs that its upstreams compute at once: those of the pool that answers. None where that isn't known."""
-        for pool in self.pools:
-            if available := [upstream.slots for upstream in pool.upstreams if upstream.available]:
-                known = [slots for slots in available if slots is not None]
-                return sum(known) if len(known) == len(available) else None
+        """Outputs that its upstreams compute at once: those of the pool that answers. None where that isn't known.
+
+        While none answers, as many as the first pool's did: what comes meanwhile is not to come upon them all at once.
+        """
+        for available in (True, False):
+            for pool in self.pools:
+                if found := [upstream.slots for upstream in pool.upstreams if upstream.available or not available]:
+                    known = [slots for slots in found if slots is not None]
+                    return sum(known) if len(known) == len(found) else None
         return None
 
     def choose(self, tried: Collection[Upstream] = (), tokens: int = 1, key: bytes | None = None) -> Choice | None:
@@ -99,6 +108,9 @@ class Route:
 
     def changed(self) -> None:
         """Wake who waits: an upstream serves, or no longer does, or its slots are known."""
+        if self._served and not self.serving:
+            self.served_until = time.monotonic()
+        self._served = self.serving
         self._changed.set()
         self._changed = asyncio.Event()
         self.admission.look()

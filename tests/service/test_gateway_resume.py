@@ -264,13 +264,100 @@ async def test_a_request_that_fails_by_itself_is_not_tried_elsewhere(checkpoint)
             assert ("x-paddock-attempts", "1") in set(await call.trailing_metadata())
 
 
-async def test_a_request_that_ends_every_worker_is_given_up(checkpoint):
+async def one_more_and_lost(wanted):
+    """Write the next token of an answer, and be lost; but for its last token."""
+    answer = ids_of("One two three.")
+    written = len(wanted.continuation)
+    if written == len(answer) - 1:
+        yield end(wanted, answer[-1])
+        return
+    yield TokenDelta((answer[written],))
+    raise UnavailableError("lost again")
+
+
+async def test_a_stream_that_goes_on_may_lose_any_worker_again(checkpoint):
+    """Thirteen losses, one after each token: what it lost before it went on doesn't count."""
     model = model_config(checkpoint)
-    backends = [ScriptedBackend(failing(UnavailableError("gone"), after=1)) for _ in range(3)]
+    backends = [ScriptedBackend(one_more_and_lost) for _ in range(2)]
+    async with gateway(model, model, backends=backends, retry={"max_attempts": 2}) as (rig, _, _):
+        assert (await soon(rig.stream(request(max_tokens=50)))).only.text == "One two three."
+
+
+@pytest.mark.parametrize(
+    ("method", "at_token", "asked"), [("stream", 0, 2), ("stream", 3, 2), ("stream", None, 16), ("generate", None, 2)]
+)
+async def test_a_request_that_ends_every_worker_is_given_up(checkpoint, method, at_token, asked):
+    """Be it always at the same token, or a little later each time."""
+    runs = []
+
+    async def ends_its_worker(wanted):
+        runs.append(wanted)
+        for _ in range(1 if at_token is None else at_token - len(wanted.continuation)):
+            yield TokenDelta((byte_id("a"),))
+        raise UnavailableError("gone")
+
+    model = model_config(checkpoint)
+    backends = [ScriptedBackend(ends_its_worker) for _ in range(3)]
     async with gateway(model, model, model, backends=backends, retry={"max_attempts": 2}) as (rig, _, _):
-        failed = await failure(rig.stream(request()))
+        failed = await failure(getattr(rig, method)(request(max_tokens=50)))
         assert (failed.code, failed.reason) == (grpc.StatusCode.UNAVAILABLE, "MODEL_UNAVAILABLE")
         assert "engine" not in failed.message
+    assert len(runs) == asked
+
+
+@pytest.mark.parametrize("method", ["generate", "stream"])
+async def test_a_call_that_its_worker_had_counts_when_the_connection_breaks(checkpoint, held_at, method):
+    _, backends = held_at(at_token=0)
+    model = model_config(checkpoint)
+    async with gateway(model, model, backends=backends, retry={"max_attempts": 1}) as (rig, _, wires):
+        answer = asyncio.create_task(getattr(rig, method)(request(max_tokens=50)))
+
+        async def runs():
+            return sum(backend.running for backend in backends) == 1
+
+        await until(runs)
+        wires[runner(backends)].cut()
+        assert (await failure(answer)).reason == "MODEL_UNAVAILABLE"
+
+
+@pytest.mark.parametrize("method", ["generate", "stream"])
+async def test_a_call_that_its_worker_never_saw_costs_nothing(checkpoint, method):
+    """The gateway believes that the worker serves, and nothing answers there: no budget and no count is for that."""
+    retry = {"max_attempts": 1, "budget_ratio": 0.0, "budget_min_per_s": 0.0}
+    async with gateway(*[model_config(checkpoint)] * 2, fallback=True, retry=retry) as (rig, _, (wire, _)):
+        router = rig.server.router
+        first, _ = router.routes[0].upstreams
+        router._watching[first].cancel()
+        wire.cut()
+        assert await soon(getattr(rig, method)(request()))
+        assert first.serving
+        assert not first.work
+
+
+@pytest.mark.parametrize("method", ["generate", "stream"])
+async def test_a_call_that_comes_while_the_only_worker_is_away_waits_for_it(checkpoint, method):
+    async with gateway(model_config(checkpoint), retry={"resume_wait_s": 30.0}) as (rig, _, (wire,)):
+        (route,) = rig.server.router.routes
+        wire.cut()
+        await until_serving(rig, 0)
+        waits = asyncio.Event()
+        news = route.news
+
+        async def waiting(seconds):
+            waits.set()
+            await news(seconds)
+
+        route.news = waiting
+        answer = asyncio.create_task(getattr(rig, method)(request()))
+        await soon(waits.wait())
+        await wire.mend()
+        assert await soon(answer)
+
+        wire.cut()
+        await until_serving(rig, 0)
+        route.served_until -= 30.0
+        failed = await failure(getattr(rig, method)(request()))
+        assert (failed.code, failed.reason) == (grpc.StatusCode.UNAVAILABLE, "MODEL_UNAVAILABLE")
 
 
 async def test_the_next_pool_answers_when_the_first_is_gone(checkpoint):

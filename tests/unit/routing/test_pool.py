@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
+import time
 from collections import Counter
 
 import pytest
@@ -126,6 +128,38 @@ def test_the_ejected_are_better_than_none():
     assert {made.choose().upstream for _ in range(50)} == {second}
     second.report(lost())
     assert {made.choose().upstream for _ in range(50)} == {first, second}
+
+
+def test_what_comes_while_nobody_answers_is_no_more_than_can_be_computed_then():
+    first, second, spare = [upstream(a) for a in ("a:1", "b:1", "c:1")]
+    made = route(pool(first, second), pool(spare))
+    assert made.slots is None
+    first.slots, second.slots, spare.slots = 4, 2, 1
+    assert made.slots == 6
+    first.serving = False
+    assert made.slots == 2
+    second.serving = False
+    assert made.slots == 1
+    spare.serving = False
+    assert made.slots == 6
+
+
+def test_since_when_nobody_serves_is_known():
+    first, second = [upstream(a, serving=False) for a in ("a:1", "b:1")]
+    made = route(pool(first, second))
+    made.changed()
+    assert made.served_until == -math.inf
+    for serving in ((True, True), (False, True)):
+        first.serving, second.serving = serving
+        made.changed()
+        assert made.served_until == -math.inf
+    before = time.monotonic()
+    second.serving = False
+    made.changed()
+    since = made.served_until
+    assert before <= since <= time.monotonic()
+    made.changed()
+    assert made.served_until == since
 
 
 def test_an_error_that_is_an_answer_ejects_nobody():

@@ -14,7 +14,7 @@ is never disturbed. A stream's delay is the longest wait between two of its mess
 what its client was told, and what the gateway's log says of it: each worker that it lost, and why it was given up.
 
     python -m benchmarks drill [--fault kill|stop|close|rolling|all] [--seconds 120] [--streams 64] [--workers 4]
-    python -m benchmarks drill --model embedded --fault kill --streams 8 --every 10    # enforced forms, real guards
+    python -m benchmarks drill --model embedded --workers 3 --streams 8 --every 20    # enforced forms, real guards
 """
 
 from __future__ import annotations
@@ -155,8 +155,9 @@ class _Drill:
             served, models, kinds = _SERVED[arguments.model]
             quiet = ["telemetry.log_level=WARNING"]
             extra = _SETTINGS.get(self._fault, [])
-            self._workers = [Process([*served(folder), *quiet, *extra]) for _ in range(arguments.workers)]
-            undisturbed = Process([*served(folder / "quick"), *quiet])
+            one = {"OMP_NUM_THREADS": "1"}  # else each worker takes all cores, and its start those of the others
+            self._workers = [Process([*served(folder), *quiet, *extra], **one) for _ in range(arguments.workers)]
+            undisturbed = Process([*served(folder / "quick"), *quiet], **one)
             await stack.enter_async_context(running(*self._workers, undisturbed))
             addresses = [worker.address for worker in self._workers]
             if self._fault == "close":

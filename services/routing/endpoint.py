@@ -9,6 +9,7 @@ import ipaddress
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any, TypeVar
 
 _MOST_SLICES = 1000
@@ -16,6 +17,17 @@ MOST_ENDPOINTS = 1000
 """Workers of one pool; what is beyond is left out."""
 
 T = TypeVar("T")
+
+
+class Standing(IntEnum):
+    """Whether a worker may be given calls, as far as those who run it say: the more, the better."""
+
+    out = 0
+    """It may not."""
+    leaving = 1
+    """Where there is no other: it is about to go, and serves still."""
+    ready = 2
+    """It may."""
 
 
 class MalformedError(ValueError):
@@ -28,13 +40,13 @@ class Endpoint:
 
     Attributes:
         address: host:port.
-        ready: it may be given calls: it is ready, and not terminating.
+        standing: ready and not terminating, serving though terminating, or neither.
         pod: identifies what has the address, which may have another one too; empty if nothing says.
         ipv6: the address is one.
     """
 
     address: str
-    ready: bool
+    standing: Standing
     pod: str
     ipv6: bool
 
@@ -109,19 +121,19 @@ class Slices:
         return any(one.portless for one in slices) and not any(one.endpoints for one in slices)
 
     @property
-    def endpoints(self) -> Mapping[str, bool]:
+    def endpoints(self) -> Mapping[str, Standing]:
         """Every address, and whether it may be given calls.
 
-        One that moves between slices is in both of them for a while, and ready if either says so. A pod with addresses
+        One that moves between slices is in both of them for a while, and as good as either says. A pod with addresses
         of both families is one worker: it has its IPv4 address.
         """
         every = [endpoint for one in self._slices.values() for endpoint in one.endpoints]
         both = {endpoint.pod for endpoint in every if endpoint.pod and not endpoint.ipv6}
-        ready: dict[str, bool] = {}
+        found: dict[str, Standing] = {}
         for endpoint in every:
             if not (endpoint.ipv6 and endpoint.pod in both):
-                ready[endpoint.address] = ready.get(endpoint.address, False) or endpoint.ready
-        return {address: ready[address] for address in sorted(ready)[:MOST_ENDPOINTS]}
+                found[endpoint.address] = max(found.get(endpoint.address, Standing.out), endpoint.standing)
+        return {address: found[address] for address in sorted(found)[:MOST_ENDPOINTS]}
 
 
 def read_list(body: bytes, port: str) -> tuple[str, tuple[Slice, ...]]:
@@ -174,9 +186,8 @@ def _number(ports: list[Any], name: str) -> int | None:
 
 
 def _endpoint(told: Any, port: int) -> Endpoint:
-    """Read an endpoint. None of its addresses but the first has a meaning; conditions that are left out are good."""
-    conditions = _get(told, "conditions", dict) or {}
-    ready, terminating = _get(conditions, "ready", bool), _get(conditions, "terminating", bool)
+    """Read an endpoint. None of its addresses but the first has a meaning."""
+    standing = _standing(_get(told, "conditions", dict) or {})
     addresses = _get(told, "addresses", list)
     try:
         host = ipaddress.ip_address(str(addresses[0]) if addresses else "")
@@ -184,7 +195,16 @@ def _endpoint(told: Any, port: int) -> Endpoint:
         raise MalformedError("an endpoint has no IP address") from None
     ipv6 = host.version == 6
     pod = _get(_get(told, "targetRef", dict) or {}, "uid", str) or ""
-    return Endpoint(f"[{host}]:{port}" if ipv6 else f"{host}:{port}", ready is not False and not terminating, pod, ipv6)
+    return Endpoint(f"[{host}]:{port}" if ipv6 else f"{host}:{port}", standing, pod, ipv6)
+
+
+def _standing(conditions: Any) -> Standing:
+    """Read an endpoint's conditions: what is left out is good, and `serving`, which came later, as `ready` is."""
+    ready, terminating = _get(conditions, "ready", bool), _get(conditions, "terminating", bool)
+    serving = _get(conditions, "serving", bool)
+    if terminating:
+        return Standing.leaving if (ready if serving is None else serving) is not False else Standing.out
+    return Standing.out if ready is False else Standing.ready
 
 
 def _version(told: Any) -> str:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import Any
 
+from services.routing.endpoint import Standing
 from services.routing.pool import Pool
 from services.routing.upstream import Upstream
 
@@ -29,7 +30,7 @@ class Members:
         self._make = make
         self._drop = drop
         self._run = run
-        self._told: Mapping[str, bool] = {}
+        self._told: Mapping[str, Standing] = {}
         self._sweeping = False
 
     def resolved(self, addresses: Collection[str]) -> None:
@@ -40,18 +41,19 @@ class Members:
             if upstream.address not in addresses and not (upstream.serving or upstream.work):
                 self._remove(upstream)
 
-    def told(self, endpoints: Mapping[str, bool]) -> None:
+    def told(self, endpoints: Mapping[str, Standing]) -> None:
         """Take every endpoint that there is now, and whether it may be given calls.
 
         One that may not keeps its streams and its connection; so does one that is gone, until its streams have ended.
+        One that is about to go when it is first heard of may be all that there is.
         """
         self._told = endpoints
         known = {upstream.address for upstream in self._pool.upstreams}
-        ready = [address for address, ready in endpoints.items() if ready and address not in known]
-        self._pool.upstreams += [self._make(address) for address in ready]
+        new = [address for address, standing in endpoints.items() if standing and address not in known]
+        self._pool.upstreams += [self._make(address) for address in new]
         for upstream in self._found():
             if upstream.address in endpoints:
-                upstream.withdraw(not endpoints[upstream.address])
+                upstream.stand(endpoints[upstream.address])
         if self._gone() and not self._sweeping:
             self._sweeping = True
             self._run(self._sweep())
@@ -63,7 +65,7 @@ class Members:
                 await asyncio.sleep(_SETTLE_S)
                 for upstream in self._gone():
                     if upstream in gone:
-                        upstream.withdraw(True)
+                        upstream.stand(Standing.out)
                         if not upstream.work:
                             self._remove(upstream)
         finally:

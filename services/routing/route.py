@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from services.admission.admission import Admission
@@ -14,6 +14,13 @@ from services.guard.config import GuardKind
 from services.routing.budget import RetryBudget
 from services.routing.pool import Pool
 from services.routing.upstream import Upstream
+
+_FITS: Sequence[Callable[[Upstream], bool]] = (
+    lambda upstream: upstream.available,
+    lambda upstream: upstream.open,
+    lambda upstream: upstream.leaving,
+)
+"""Who is given calls; those of a later line where there is nobody of an earlier one."""
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +85,7 @@ class Route:
     @property
     def serving(self) -> bool:
         """Whether any upstream serves it."""
-        return any(upstream.open for upstream in self.upstreams)
+        return any(upstream.open or upstream.leaving for upstream in self.upstreams)
 
     @property
     def slots(self) -> int | None:
@@ -86,9 +93,9 @@ class Route:
 
         While none answers, as many as the first pool's did: what comes meanwhile is not to come upon them all at once.
         """
-        for available in (True, False):
+        for fit in (*_FITS, lambda _: True):
             for pool in self.pools:
-                if found := [upstream.slots for upstream in pool.upstreams if upstream.available or not available]:
+                if found := [upstream.slots for upstream in pool.upstreams if fit(upstream)]:
                     known = [slots for slots in found if slots is not None]
                     return sum(known) if len(known) == len(found) else None
         return None
@@ -96,9 +103,10 @@ class Route:
     def choose(self, tried: Collection[Upstream] = (), tokens: int = 1, key: bytes | None = None) -> Choice | None:
         """Choose from the first pool that has an available upstream which was not tried.
 
-        Where there is none, one that is ejected is better than none at all. The rest is as for `Pool.choose`.
+        Where there is none, one that is ejected is better than none at all, and so is one that is about to go. The rest
+        is as for `Pool.choose`.
         """
-        for fit in (lambda upstream: upstream.available, lambda upstream: upstream.open):
+        for fit in _FITS:
             for number, pool in enumerate(self.pools):
                 upstream = pool.choose(fit, tried, tokens, key)
                 if upstream is not None:

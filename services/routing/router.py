@@ -145,7 +145,7 @@ class Router:
         old = list(pool.upstreams)
         new = [self._upstream(route, UpstreamConfig(each.address, each.weight), credential) for each in old]
         for one, other in zip(new, old, strict=True):
-            one.withdraw(other.withdrawn)
+            one.stand(other.standing)
         pool.upstreams += new
         self._own(self._retire(pool, old, new), self._retiring)
 

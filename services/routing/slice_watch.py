@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 from services.checkpoint import in_daemon_thread
 from services.routing.config import EndpointSlicesConfig
-from services.routing.endpoint import Event, MalformedError, Slices, read_event, read_list
+from services.routing.endpoint import Event, MalformedError, Slices, Standing, read_event, read_list
 from services.routing.kubernetes import ApiError, ApiServer
 
 _LIST_S = 30.0
@@ -49,7 +49,11 @@ class SliceWatch:
     """
 
     def __init__(
-        self, api: ApiServer, config: EndpointSlicesConfig, namespace: str, found: Callable[[Mapping[str, bool]], None]
+        self,
+        api: ApiServer,
+        config: EndpointSlicesConfig,
+        namespace: str,
+        found: Callable[[Mapping[str, Standing]], None],
     ) -> None:
         """Take whom to ask for what, and whom to tell every address, and whether it may be given calls."""
         self.heard = asyncio.Event()

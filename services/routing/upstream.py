@@ -17,6 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from paddock.v1 import model_pb2
 from services.routing.config import UpstreamConfig
 from services.routing.credential import Credential
+from services.routing.endpoint import Standing
 from services.routing.error import UpstreamError
 from services.routing.outlier import OutlierDetector
 
@@ -47,7 +48,7 @@ class Upstream:
         channel: the connection to it, which other models of the same worker share.
         credential: what makes the two known to each other.
         serving: it says that it serves the model.
-        withdrawn: it is not to be given calls, whatever it says: it is about to go, or to come.
+        standing: what those who run it say of it, whatever it says itself.
         work: what it has been given and has not ended, in tokens as they are estimated.
         outputs: the same, in outputs.
         slots: outputs of the model that it computes at once; None where it hasn't said.
@@ -70,7 +71,7 @@ class Upstream:
         self.channel = channel
         self.credential = credential
         self.serving = False
-        self.withdrawn = False
+        self.standing = Standing.ready
         self.work = 0
         self.outputs = 0
         self.slots: int | None = None
@@ -91,7 +92,12 @@ class Upstream:
     @property
     def open(self) -> bool:
         """Whether it can be given calls, be it ejected or not."""
-        return self.serving and not self.withdrawn
+        return self.serving and self.standing is Standing.ready
+
+    @property
+    def leaving(self) -> bool:
+        """Whether it can be given calls that nobody else can be given: it is about to go."""
+        return self.serving and self.standing is Standing.leaving
 
     @property
     def ejected(self) -> bool:
@@ -132,10 +138,10 @@ class Upstream:
             self.ejections += 1
             _log.warning("upstream %s of model %s is ejected for %g s", self.address, self._model, seconds)
 
-    def withdraw(self, withdrawn: bool) -> None:
-        """Give it no more calls, or calls again."""
-        if withdrawn != self.withdrawn:
-            self.withdrawn = withdrawn
+    def stand(self, standing: Standing) -> None:
+        """Take whether it is to be given calls."""
+        if standing is not self.standing:
+            self.standing = standing
             self._on_change()
 
     async def watch(self) -> None:

@@ -19,6 +19,7 @@ from services.routing.config import (
     RoutingConfig,
     UpstreamConfig,
 )
+from services.routing.endpoint import Standing
 from services.routing.kubernetes import ApiServer
 from services.routing.router import Router
 from services.routing.slice_watch import SliceWatch
@@ -27,6 +28,7 @@ from tests.cluster import NAMESPACE, Cluster, endpoint, slice_of
 from tests.service.rig import MODEL, model_config, request, serving, simulator, soon, until
 
 SERVICE = EndpointSlicesConfig("workers", "grpc")
+OUT, LEAVING, READY = Standing
 A, B, C = ("10.0.0.1:50051", "10.0.0.2:50051", "10.0.0.3:50051")
 
 
@@ -68,7 +70,7 @@ class Follower:
 
     async def until(self, **ready):
         """Wait until it is told just that of a, b and c."""
-        expected = {{"a": A, "b": B, "c": C}[name]: value for name, value in ready.items()}
+        expected = {{"a": A, "b": B, "c": C}[name]: standing for name, standing in ready.items()}
 
         async def reached():
             assert not self.task.done()
@@ -110,13 +112,13 @@ async def test_what_there_is_and_what_happens_is_told(cluster, follow):
     await cluster.put(slice_of("x", endpoint("10.0.0.1")), slice_of("y", endpoint("10.0.0.2", ready=False)))
     one = follow()
     await soon(one.watch.heard.wait())
-    assert one.told == [{A: True, B: False}]
+    assert one.told == [{A: READY, B: OUT}]
     await cluster.put(slice_of("y", endpoint("10.0.0.2"), endpoint("10.0.0.3")))
-    await one.until(a=True, b=True, c=True)
+    await one.until(a=READY, b=READY, c=READY)
     await cluster.put(slice_of("x", endpoint("10.0.0.1", ready=False, serving=True, terminating=True)))
-    await one.until(a=False, b=True, c=True)
+    await one.until(a=LEAVING, b=READY, c=READY)
     await cluster.delete("x")
-    await one.until(b=True, c=True)
+    await one.until(b=READY, c=READY)
     await cluster.put(slice_of("y"))
     await one.until()
     assert cluster.lists == 1
@@ -128,14 +130,14 @@ async def test_a_watch_that_ends_or_breaks_goes_on_where_it_was(cluster, follow)
     one = follow()
     await watched(cluster, 1)
     await cluster.put(slice_of("x", endpoint("10.0.0.2")))
-    await one.until(b=True)
+    await one.until(b=READY)
     await cluster.bookmark()
     await cluster.end()
     await watched(cluster, 2)
     await cluster.drop()
     await watched(cluster, 3)
     await cluster.put(slice_of("x", endpoint("10.0.0.3")))
-    await one.until(c=True)
+    await one.until(c=READY)
     assert cluster.lists == 1
     assert cluster.watches[0] == "101"
     assert cluster.watches[-1] == "103"  # the bookmark's
@@ -149,7 +151,7 @@ async def test_what_happened_between_two_watches_is_told(cluster, follow):
     await cluster.put(slice_of("x", endpoint("10.0.0.2")), slice_of("y", endpoint("10.0.0.3")))
     await cluster.delete("x")
     await cluster.start()
-    await one.until(c=True)
+    await one.until(c=READY)
     assert cluster.lists == 1
 
 
@@ -162,7 +164,7 @@ async def test_what_is_forgotten_is_listed_anew(cluster, follow, caplog):
     await cluster.put(slice_of("z", endpoint("10.0.0.3")))
     cluster.forget()
     await cluster.start()
-    await one.until(b=True, c=True)
+    await one.until(b=READY, c=READY)
     assert cluster.lists == 2
     assert [text for text in messages(caplog) if "reached" not in text] == []
 
@@ -177,7 +179,7 @@ async def test_a_watch_that_is_refused_is_begun_with_a_list(cluster, follow, sta
     await watched(cluster, 2)
     cluster.status = 0
     await cluster.put(slice_of("x", endpoint("10.0.0.2")))
-    await one.until(b=True)
+    await one.until(b=READY)
     assert cluster.lists >= 2
 
 
@@ -201,8 +203,8 @@ async def test_garbage_harms_nothing(cluster, follow, caplog, monkeypatch, line)
     await cluster.say(line)
     await watched(cluster, 2)
     await cluster.put(slice_of("y", endpoint("10.0.0.2")))
-    await one.until(a=True, b=True)
-    assert all(told in ({A: True}, {A: True, B: True}) for told in one.told)
+    await one.until(a=READY, b=READY)
+    assert all(told in ({A: READY}, {A: READY, B: READY}) for told in one.told)
     assert cluster.lists == 2
     (warning,) = messages(caplog)
     assert warning.startswith(f"service workers of namespace {NAMESPACE} can't be followed: ")
@@ -222,10 +224,10 @@ async def test_a_list_of_garbage_harms_nothing(cluster, follow, caplog, monkeypa
         return cluster.lists >= 4
 
     await until(asked_often)
-    assert one.told == [{A: True}]
+    assert one.told == [{A: READY}]
     cluster.body = None
     await cluster.put(slice_of("x", endpoint("10.0.0.2")))
-    await one.until(b=True)
+    await one.until(b=READY)
     assert len([text for text in messages(caplog) if "sends" in text]) == 1
 
 
@@ -240,7 +242,7 @@ async def test_without_an_api_server_all_stays(cluster, follow, caplog):
         return any("can't be reached" in text for text in messages(caplog))
 
     await until(complained)
-    assert one.told == [{A: True}]
+    assert one.told == [{A: READY}]
     await cluster.start()
     await watched(cluster, 2)
 
@@ -248,7 +250,7 @@ async def test_without_an_api_server_all_stays(cluster, follow, caplog):
         return any(text.endswith("is followed again") for text in messages(caplog, logging.INFO))
 
     await until(recovered)
-    assert one.told == [{A: True}]
+    assert one.told == [{A: READY}]
     assert cluster.lists == 1
 
 
@@ -269,7 +271,7 @@ async def test_a_refusal_is_told_once_with_its_remedy(cluster, follow, caplog, s
     assert cluster.token not in warning
     cluster.status = 0
     await cluster.put(slice_of("x", endpoint("10.0.0.1")))
-    await one.until(a=True)
+    await one.until(a=READY)
 
 
 async def test_a_token_is_read_again(cluster, follow):
@@ -280,7 +282,7 @@ async def test_a_token_is_read_again(cluster, follow):
     await cluster.drop()
     await watched(cluster, 2)
     await cluster.put(slice_of("x", endpoint("10.0.0.1")))
-    await one.until(a=True)
+    await one.until(a=READY)
     assert cluster.lists == 1
 
 
@@ -379,6 +381,16 @@ async def test_a_gateway_follows_its_workers(cluster, checkpoint):
             await until(withdrawn)
             assert pool.upstreams[0].serving  # what it says of itself, while it is asked no more
             await soon(asyncio.gather(*(gateway.generate(request()) for _ in range(8))))
+            await cluster.put(at(second, ready=False))
+
+            async def nobody_else():
+                return not pool.upstreams[1].open
+
+            await until(nobody_else)
+            await soon(gateway.generate(request()))
+            assert await gateway.serving(MODEL) == "SERVING"
+            await cluster.put(at(second))
+            await until(withdrawn)
             await cluster.delete(at(first)["metadata"]["name"])
             assert len((await soon(stream)).outputs[0].ids) == 100
 

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.routing.endpoint import Event, MalformedError, Slices, read_event, read_list
+from services.routing.endpoint import Event, MalformedError, Slices, Standing, read_event, read_list
 from tests.cluster import endpoint, slice_of
+
+OUT, LEAVING, READY = Standing
 
 
 def event(kind, told, version="7", port="grpc"):
@@ -35,15 +37,16 @@ def ready(*slices, port="grpc"):
 @pytest.mark.parametrize(
     ("conditions", "expected"),
     [
-        ({}, True),
-        ({"ready": None, "serving": None, "terminating": None}, True),
-        ({"ready": True, "serving": True, "terminating": False}, True),
-        ({"ready": False}, False),
-        ({"ready": False, "serving": True}, False),
-        ({"ready": False, "serving": True, "terminating": True}, False),
-        ({"ready": False, "serving": False, "terminating": True}, False),
-        ({"ready": True, "serving": True, "terminating": True}, False),  # as with publishNotReadyAddresses
-        ({"terminating": True}, False),
+        ({}, READY),
+        ({"ready": None, "serving": None, "terminating": None}, READY),
+        ({"ready": True, "serving": True, "terminating": False}, READY),
+        ({"ready": False}, OUT),
+        ({"ready": False, "serving": True}, OUT),
+        ({"ready": False, "serving": True, "terminating": True}, LEAVING),
+        ({"ready": False, "serving": False, "terminating": True}, OUT),
+        ({"ready": True, "serving": True, "terminating": True}, LEAVING),  # as with publishNotReadyAddresses
+        ({"terminating": True}, LEAVING),
+        ({"ready": False, "terminating": True}, OUT),
     ],
 )
 def test_conditions(conditions, expected):
@@ -51,22 +54,22 @@ def test_conditions(conditions, expected):
 
 
 def test_an_endpoint_without_conditions_is_ready():
-    assert ready(slice_of("a", {"addresses": ["10.0.0.1"]})) == {"10.0.0.1:50051": True}
-    assert ready(slice_of("a", {"addresses": ["10.0.0.1"], "conditions": None})) == {"10.0.0.1:50051": True}
+    assert ready(slice_of("a", {"addresses": ["10.0.0.1"]})) == {"10.0.0.1:50051": READY}
+    assert ready(slice_of("a", {"addresses": ["10.0.0.1"], "conditions": None})) == {"10.0.0.1:50051": READY}
 
 
 def test_only_the_first_address_counts():
-    assert ready(slice_of("a", {"addresses": ["10.0.0.1", "10.0.0.2"]})) == {"10.0.0.1:50051": True}
+    assert ready(slice_of("a", {"addresses": ["10.0.0.1", "10.0.0.2"]})) == {"10.0.0.1:50051": READY}
 
 
 def test_ports():
     first, second = slice_of("a", endpoint("10.0.0.1")), slice_of("b", endpoint("10.0.0.2"), port=50052)
-    assert ready(first, second) == {"10.0.0.1:50051": True, "10.0.0.2:50052": True}
-    assert ready(first, second, port="metrics") == {"10.0.0.1:9": True, "10.0.0.2:9": True}
-    assert ready(first, second, port="4000") == {"10.0.0.1:4000": True, "10.0.0.2:4000": True}
+    assert ready(first, second) == {"10.0.0.1:50051": READY, "10.0.0.2:50052": READY}
+    assert ready(first, second, port="metrics") == {"10.0.0.1:9": READY, "10.0.0.2:9": READY}
+    assert ready(first, second, port="4000") == {"10.0.0.1:4000": READY, "10.0.0.2:4000": READY}
     udp = {"name": "grpc", "port": 1, "protocol": "UDP"}
-    assert ready({**first, "ports": [udp, *first["ports"]]}) == {"10.0.0.1:50051": True}
-    assert ready({**first, "ports": [{"name": "grpc", "port": 50051}]}) == {"10.0.0.1:50051": True}
+    assert ready({**first, "ports": [udp, *first["ports"]]}) == {"10.0.0.1:50051": READY}
+    assert ready({**first, "ports": [{"name": "grpc", "port": 50051}]}) == {"10.0.0.1:50051": READY}
 
 
 def test_that_no_endpoint_has_the_port_is_known():
@@ -81,9 +84,9 @@ def test_that_no_endpoint_has_the_port_is_known():
 
 def test_families():
     six = slice_of("b", endpoint("2001:DB8::1", "p"), endpoint("2001:db8:0::2", "q"), family="IPv6")
-    assert ready(six) == {"[2001:db8::1]:50051": True, "[2001:db8::2]:50051": True}
+    assert ready(six) == {"[2001:db8::1]:50051": READY, "[2001:db8::2]:50051": READY}
     both = ready(slice_of("a", endpoint("10.0.0.1", "p")), six)
-    assert both == {"10.0.0.1:50051": True, "[2001:db8::2]:50051": True}
+    assert both == {"10.0.0.1:50051": READY, "[2001:db8::2]:50051": READY}
 
 
 def test_names_are_no_addresses():
@@ -94,9 +97,9 @@ def test_one_address_in_two_slices_is_one_worker_and_ready_if_either_says_so():
     for first, second in ((True, False), (False, True)):
         a = slice_of("a", endpoint("10.0.0.1", "p", ready=first))
         b = slice_of("b", endpoint("10.0.0.1", "p", ready=second))
-        assert ready(a, b) == {"10.0.0.1:50051": True}
+        assert ready(a, b) == {"10.0.0.1:50051": READY}
     gone = [slice_of(name, endpoint("10.0.0.1", terminating=True)) for name in "ab"]
-    assert ready(*gone) == {"10.0.0.1:50051": False}
+    assert ready(*gone) == {"10.0.0.1:50051": LEAVING}
 
 
 def test_an_endpoint_moves_between_slices():
@@ -107,9 +110,9 @@ def test_an_endpoint_moves_between_slices():
     state.changed(event("MODIFIED", slice_of("a", endpoint("10.0.0.2"))))
     assert state.endpoints == everything
     state.changed(event("DELETED", slice_of("b", endpoint("10.0.0.1"))))
-    assert state.endpoints == {"10.0.0.2:50051": True}
+    assert state.endpoints == {"10.0.0.2:50051": READY}
     state.changed(event("DELETED", slice_of("b")))
-    assert state.endpoints == {"10.0.0.2:50051": True}
+    assert state.endpoints == {"10.0.0.2:50051": READY}
 
 
 def test_events_without_a_slice():
@@ -220,6 +223,7 @@ ENDPOINTS = st.builds(
     st.sampled_from(["10.0.0.1", "10.0.0.2", "10.0.0.3", "fd00::1", "fd00::2"]),
     st.sampled_from([None, "p", "q"]),
     ready=st.sampled_from([True, False, None]),
+    serving=st.sampled_from([True, False, None]),
     terminating=st.sampled_from([True, False, None]),
 )
 CHANGES = st.tuples(st.sampled_from("abcd"), st.none() | st.lists(ENDPOINTS, max_size=4))
@@ -246,8 +250,11 @@ def test_any_sequence_of_events_and_relists_ends_in_what_the_last_state_says(cha
 def expected(endpoints):
     """Say what endpoints amount to, in other words."""
 
-    def good(one):
-        return one["conditions"]["ready"] in (True, None) and one["conditions"]["terminating"] in (False, None)
+    def standing(one):
+        ready, serving, terminating = (one["conditions"][name] for name in ("ready", "serving", "terminating"))
+        if not terminating:
+            return OUT if ready is False else READY
+        return OUT if False in ((ready,) if serving is None else (serving,)) else LEAVING
 
     def hidden(one):
         pod = one.get("targetRef", {}).get("uid")
@@ -257,8 +264,8 @@ def expected(endpoints):
     seen = [one for one in endpoints if not hidden(one)]
     hosts = {one["addresses"][0] for one in seen}
     return {
-        f"[{host}]:50051" if ":" in host else f"{host}:50051": any(
-            good(one) for one in seen if one["addresses"][0] == host
+        f"[{host}]:50051" if ":" in host else f"{host}:50051": max(
+            standing(one) for one in seen if one["addresses"][0] == host
         )
         for host in hosts
     }

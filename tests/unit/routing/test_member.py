@@ -8,9 +8,12 @@ import random
 import pytest
 
 from services.routing import member
+from services.routing.endpoint import Standing
 from services.routing.member import Members
 from services.routing.pool import Pool
 from tests.unit.routing.fake import upstream
+
+OUT, LEAVING, READY = Standing
 
 
 class Made:
@@ -51,28 +54,37 @@ def made(monkeypatch):
 
 
 async def test_who_is_ready_comes(made):
-    made.members.told({"a:1": True, "b:1": False, "own:1": False})
+    made.members.told({"a:1": READY, "b:1": OUT, "own:1": OUT})
     assert made.every == ["own:1", "a:1"] == made.open
-    made.members.told({"a:1": True, "b:1": True})
+    made.members.told({"a:1": READY, "b:1": READY})
     assert made.open == ["own:1", "a:1", "b:1"]
     assert not made.tasks
 
 
 async def test_who_is_not_ready_keeps_its_place_without_new_calls(made):
-    made.members.told({"a:1": True})
+    made.members.told({"a:1": READY})
     kept = made["a:1"]
-    made.members.told({"a:1": False})
+    made.members.told({"a:1": OUT})
     assert made.open == ["own:1"]
     assert not kept.available
-    made.members.told({"a:1": True})
+    made.members.told({"a:1": READY})
     assert made["a:1"] is kept
     assert made.open == ["own:1", "a:1"]
     assert not made.dropped
     assert not made.tasks
 
 
+async def test_who_is_about_to_go_is_there_for_what_nobody_else_can_do(made):
+    made.members.told({"a:1": LEAVING, "b:1": READY})
+    assert made.every == ["own:1", "a:1", "b:1"]
+    assert made.open == ["own:1", "b:1"]
+    assert made["a:1"].leaving
+    made.members.told({"a:1": OUT, "b:1": LEAVING})
+    assert [made[address].leaving for address in ("a:1", "b:1")] == [False, True]
+
+
 async def test_who_is_gone_is_removed_when_its_last_call_has_ended(made):
-    made.members.told({"a:1": True, "b:1": True})
+    made.members.told({"a:1": READY, "b:1": READY})
     with made["a:1"].working(5):
         made.members.told({})
         while "b:1" in made.every:  # noqa: ASYNC110 - a poll is all that there is
@@ -87,11 +99,11 @@ async def test_who_is_gone_is_removed_when_its_last_call_has_ended(made):
 
 
 async def test_who_comes_back_before_it_is_believed_to_be_gone_never_left(made):
-    made.members.told({"a:1": True})
+    made.members.told({"a:1": READY})
     kept = made["a:1"]
     made.members.told({})
     assert made.open == ["own:1", "a:1"]
-    made.members.told({"a:1": True})
+    made.members.told({"a:1": READY})
     await made.settled()
     assert made["a:1"] is kept
     assert kept.open
@@ -99,13 +111,13 @@ async def test_who_comes_back_before_it_is_believed_to_be_gone_never_left(made):
 
 
 async def test_who_comes_back_while_its_calls_end_is_given_calls_again(made):
-    made.members.told({"a:1": True})
+    made.members.told({"a:1": READY})
     kept = made["a:1"]
     with kept.working(1):
         made.members.told({})
         while kept.open:  # noqa: ASYNC110 - a poll is all that there is
             await asyncio.sleep(0)
-        made.members.told({"a:1": True})
+        made.members.told({"a:1": READY})
         assert kept.open
     await made.settled()
     assert made["a:1"] is kept

@@ -12,6 +12,7 @@ from google.rpc import status_pb2
 
 from services.guard.config import GuardKind
 from services.routing.budget import RetryBudget
+from services.routing.endpoint import Standing
 from services.routing.error import Code, UpstreamError
 from services.routing.pool import Pool
 from services.routing.route import Route
@@ -128,6 +129,20 @@ def test_the_ejected_are_better_than_none():
     assert {made.choose().upstream for _ in range(50)} == {second}
     second.report(lost())
     assert {made.choose().upstream for _ in range(50)} == {first, second}
+
+
+def test_who_is_about_to_go_is_better_than_none():
+    first, second, spare = [upstream(a) for a in ("a:1", "b:1", "c:1")]
+    made = route(pool(first, second), pool(spare))
+    first.stand(Standing.leaving)
+    second.stand(Standing.out)
+    assert made.choose().upstream is spare
+    spare.serving = False
+    assert made.choose().upstream is first
+    assert made.serving
+    first.serving = False
+    assert made.choose() is None
+    assert not made.serving
 
 
 def test_what_comes_while_nobody_answers_is_no_more_than_can_be_computed_then():

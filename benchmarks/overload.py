@@ -7,9 +7,12 @@ tokens of good requests per second, by when they were sent, the first and the la
 asks for all that the light ones leave; each of these asks for half of a fair share. Latencies are of admitted requests,
 from sending.
 
-Two targets: a worker by itself, and a gateway in front of two workers that have half of the slots each.
+Two targets: a worker by itself, and a gateway in front of two workers that have half of the slots each. A request that
+would have to wait longer than `--max-wait` for its turn is refused: the rest keep the latency that they have alone, but
+for as long.
 
     python -m benchmarks overload [--slots 8] [--tokens 100] [--loads 1 2 10] [--seconds 30] [--deadline 6] [--quick]
+    python -m benchmarks overload --loads 10 --max-wait 0.5
 """
 
 from __future__ import annotations
@@ -76,6 +79,7 @@ def main() -> None:
     parser.add_argument("--loads", type=float, nargs="+", default=[1, 2, 10], help="times the capacity")
     parser.add_argument("--seconds", type=float, default=30.0, help="of each load")
     parser.add_argument("--deadline", type=float, default=6.0, help="seconds; an answer takes tokens x step")
+    parser.add_argument("--max-wait", type=float, default=60.0, help="seconds; the models' max_wait_s")
     parser.add_argument("--light", type=int, default=3, help="callers beside the heavy one")
     parser.add_argument("--targets", nargs="+", choices=("worker", "gateway"), default=["worker", "gateway"])
     parser.add_argument("--quick", action="store_true", help="two slots, ten tokens, a second: does it run?")
@@ -126,6 +130,8 @@ def _tables(result: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
         [_refusal_row(load) for load in result["loads"]],
     )
     what = f"{settings['slots']} slots, answers of {settings['tokens']} tokens, deadline {settings['deadline']:g} s"
+    if settings.get("max_wait", settings["deadline"]) < settings["deadline"]:
+        what += f", waits of {settings['max_wait']:g} s at most"
     alone = (
         f"**{result['target']}** ({what}): {capacity:.0f} tokens/s, answers in {_three(result['alone_s'])} s, alone."
     )
@@ -175,12 +181,14 @@ def _serving(target: str, arguments: argparse.Namespace, folder: Path) -> Iterat
     identified = f"server.api_keys={folder / 'keys.jsonl'}"
     with ExitStack() as stack:
         if target == "worker":
-            yield stack.enter_context(_worker(arguments.slots, arguments.step, identified)), keys
+            waits = f"models.simulator.max_wait_s={arguments.max_wait}"
+            yield stack.enter_context(_worker(arguments.slots, arguments.step, identified, waits)), keys
             return
         workers = [stack.enter_context(_worker(arguments.slots // 2, arguments.step)) for _ in range(2)]
         upstreams = ",".join(f'{{address:"{worker.address}"}}' for worker in workers)
         pools = f"routing.models.custom.pools=[{{name:main,upstreams:[{upstreams}]}}]"
-        routed = ("model=[]", "routing=custom", "routing.models.custom.name=simulator", pools)
+        waits = f"routing.models.custom.max_wait_s={arguments.max_wait}"
+        routed = ("model=[]", "routing=custom", "routing.models.custom.name=simulator", pools, waits)
         yield stack.enter_context(paddock(*routed, identified)), keys
 
 
@@ -254,9 +262,10 @@ async def _alone(client: _Client, arguments: argparse.Namespace) -> list[Outcome
     async def ask_again() -> None:
         while time.monotonic() - began < arguments.seconds + 2 * _EDGE_S:
             outcomes.append(await client.ask(began, None))
+            await asyncio.sleep(outcomes[-1].retry_s or 0.0)
 
     await asyncio.gather(*(ask_again() for _ in range(arguments.slots + 2)))
-    ended = [(outcome, outcome.sent + (outcome.last_s or 0.0)) for outcome in outcomes]
+    ended = [(outcome, outcome.sent + (outcome.last_s or 0.0)) for outcome in outcomes if outcome.code == "OK"]
     return [outcome for outcome, at in ended if _EDGE_S <= at < _EDGE_S + arguments.seconds]
 
 

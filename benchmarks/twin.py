@@ -20,6 +20,7 @@ SIMULATED = ("plain", "tools", "guarded", "judge")
 """Models of the simulator's workers, as `write_config` describes them."""
 
 _ATTEMPTS = "x-paddock-attempts"
+_ROUNDING = 1e-4
 _CONFIG = """\
 # @package models
 defaults:
@@ -107,6 +108,19 @@ def seed_of(heard: Heard) -> int:
     return heard.answer.started.parameters.sampling.seed
 
 
+def settle(answer: generate_pb2.GenerateResponse, other: generate_pb2.GenerateResponse) -> None:
+    """Give an answer's log probabilities the values of another's where they are as good as these.
+
+    What is resumed computes as a prompt what was computed token by token: the same sums, in another order.
+    """
+    for ours, theirs in zip(answer.outputs, other.outputs, strict=False):
+        for token, twin in zip(ours.tokens, theirs.tokens, strict=False):
+            pairs: Any = zip((token, *token.candidates), (twin, *twin.candidates), strict=False)
+            for one, its_twin in pairs:
+                if 0 < abs(one.logprob - its_twin.logprob) < _ROUNDING:
+                    one.logprob = its_twin.logprob
+
+
 def _folded(events: Sequence[generate_pb2.StreamEvent], n: int) -> generate_pb2.GenerateResponse:
     names = [event.WhichOneof("event") for event in events]
     if names[:1] != ["started"] or names.count("started") != 1:
@@ -124,6 +138,9 @@ def _folded(events: Sequence[generate_pb2.StreamEvent], n: int) -> generate_pb2.
     answer = fold(events[0].started, n, events)
     answer.usage.ClearField("guard_tokens")  # what the last worker's guards used
     answer.usage.ClearField("cached_prompt_tokens")
+    spoken = sorted(answer.guard_events, key=lambda event: event.guard_model)  # of the input: whoever is done first
+    del answer.guard_events[:]
+    answer.guard_events.extend(spoken)
     for output in answer.outputs:  # how far a guard's word reaches depends on when it was asked
         verdicts = sorted({(event.guard_model, event.verdict.decision) for event in output.guard_events})
         del output.guard_events[:]

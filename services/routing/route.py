@@ -25,6 +25,10 @@ _FITS: Sequence[Callable[[Upstream], bool]] = (
 _log = logging.getLogger(__name__)
 
 
+def _any(_: Upstream) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """Who is to answer a call."""
@@ -93,7 +97,7 @@ class Route:
 
         While none answers, as many as the first pool's did: what comes meanwhile is not to come upon them all at once.
         """
-        for fit in (*_FITS, lambda _: True):
+        for fit in (*_FITS, _any):
             for pool in self.pools:
                 if found := [upstream.slots for upstream in pool.upstreams if fit(upstream)]:
                     known = [slots for slots in found if slots is not None]

@@ -12,7 +12,7 @@ would have to wait longer than `--max-wait` for its turn is refused: the rest ke
 for as long.
 
     python -m benchmarks overload [--slots 8] [--tokens 100] [--loads 1 2 10] [--seconds 30] [--deadline 6] [--quick]
-    python -m benchmarks overload --loads 10 --max-wait 0.5
+    python -m benchmarks overload --loads 10 --slots 32 --spread 0.5 --max-wait 0.5
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ class Outcome:
 
     Attributes:
         sent: seconds since the load began.
+        wanted: tokens that were asked for.
         first_s: until its first token.
         last_s: until its end.
         code: of its status.
@@ -62,6 +63,7 @@ class Outcome:
 
     caller: str
     sent: float
+    wanted: int
     tokens: int = 0
     first_s: float | None = None
     last_s: float | None = None
@@ -75,6 +77,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--slots", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=100, help="of each answer")
+    parser.add_argument("--spread", type=float, default=0.0, help="part of that by which lengths vary, drawn evenly")
     parser.add_argument("--step", type=float, default=0.02, help="seconds between a stream's tokens")
     parser.add_argument("--loads", type=float, nargs="+", default=[1, 2, 10], help="times the capacity")
     parser.add_argument("--seconds", type=float, default=30.0, help="of each load")
@@ -219,16 +222,20 @@ class _Client:
         self._name = name
         self._metadata = (("authorization", f"Bearer {key}"),)
         self._method: Any = channel.unary_stream(METHOD)
-        request = generate_pb2.GenerateRequest(model="simulator", prompt="x", max_tokens=arguments.tokens)
-        request.stop.ignore_eos = True
-        request.sampling.temperature = 0
-        self._body = request.SerializeToString()
+        self._request = generate_pb2.GenerateRequest(model="simulator", prompt="x")
+        self._request.stop.ignore_eos = True
+        self._request.sampling.temperature = 0
+        self._lengths = [round(arguments.tokens * (1 + sign * arguments.spread)) for sign in (-1, 1)]
+        self._rng = random.Random(name)
 
     async def ask(self, began: float, deadline_s: float | None) -> Outcome:
         """Make a request, and read its answer."""
-        outcome, sent = Outcome(self._name, time.monotonic() - began), time.monotonic()
+        self._request.max_tokens = self._rng.randint(*self._lengths)
+        sent = time.monotonic()
+        outcome = Outcome(self._name, sent - began, self._request.max_tokens)
+        body = self._request.SerializeToString()
         try:
-            async for message in self._method(self._body, timeout=deadline_s, metadata=self._metadata):
+            async for message in self._method(body, timeout=deadline_s, metadata=self._metadata):
                 for event in generate_pb2.GenerateStreamResponse.FromString(message).events:
                     outcome.tokens += len(event.token_delta.tokens)
                 if outcome.tokens and outcome.first_s is None:
@@ -290,7 +297,7 @@ async def _load(
 def _summary(outcomes: Sequence[Outcome], arguments: argparse.Namespace) -> dict[str, Any]:
     admitted = [outcome for outcome in outcomes if outcome.first_s is not None]
     refused = [outcome for outcome in outcomes if outcome.first_s is None]
-    good = [outcome for outcome in admitted if _is_good(outcome, arguments)]
+    good = [outcome for outcome in admitted if _is_good(outcome)]
     return {
         "sent": len(outcomes),
         "admitted": len(admitted),
@@ -310,14 +317,14 @@ def _by_caller(
     told = {}
     for name, rate in rates.items():
         own = [outcome for outcome in outcomes if outcome.caller == name]
-        good = [outcome for outcome in own if _is_good(outcome, arguments)]
+        good = [outcome for outcome in own if _is_good(outcome)]
         goodput = sum(outcome.tokens for outcome in good) / arguments.seconds
         told[name] = {"asked": rate * arguments.tokens, "goodput": goodput, "good": len(good), "sent": len(own)}
     return told
 
 
-def _is_good(outcome: Outcome, arguments: argparse.Namespace) -> bool:
-    return outcome.code == "OK" and outcome.tokens == arguments.tokens
+def _is_good(outcome: Outcome) -> bool:
+    return outcome.code == "OK" and outcome.tokens == outcome.wanted
 
 
 if __name__ == "__main__":

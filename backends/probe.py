@@ -3,7 +3,7 @@
 A failure is one request's. But an engine that has lost its GPU fails every request, at once, and would be sent more
 than any other worker for being idle. So before a failure is told, somebody's answer must have gone on, or else a probe
 been computed. Where neither does, the engine is lost: the backend is not ready any more, and the failure is
-`UnavailableError`, after which a stream may go on elsewhere. docs/adr/0031-a-failure-is-probed.md
+`UnavailableError`, after which a stream may go on elsewhere. docs/adr/0027-a-failure-is-probed.md
 """
 
 from __future__ import annotations

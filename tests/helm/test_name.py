@@ -14,7 +14,7 @@ from tests.helm import chart as charts
 from tests.helm.chart import CHART, SETS, RefusedError, render
 
 LABEL = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
-DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+DNS_LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 LONG = "llama-3-1-405b-instruct-quantized-in-house-for-the-lawyers-"
 
 
@@ -82,6 +82,19 @@ KEY = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", fullmatch=True)
 def test_any_names(keys, release):
     models = {key: {"checkpoint": "org/name", "cache": {"size": "1Gi"}} for key in keys}
     check_names(render(None, release=release, models={"paddock-tiny": None, **models}))
+
+
+@pytest.mark.parametrize("release", ["70b", "llama-3.1"])
+def test_a_release_that_services_can_not_be_named_after_is_refused(release):
+    """Helm takes the name, and so would Kubernetes all objects but the Services."""
+    with pytest.raises(RefusedError, match=r"fullnameOverride: names of Services begin with a letter .* set it"):
+        render(None, release=release)
+
+
+def test_a_release_may_be_called_like_a_number():
+    chart = render(None, release="405", fullnameOverride="large")
+    check_names(chart)
+    assert chart.one("Service", "large-gateway")["spec"]["selector"]["app.kubernetes.io/instance"] == "405"
 
 
 def test_two_models_of_one_name_are_refused():

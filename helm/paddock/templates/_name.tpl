@@ -13,6 +13,9 @@
 {{- define "paddock.fullname" -}}
 {{- $chart := default .Chart.Name .Values.nameOverride -}}
 {{- $name := default (contains $chart .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $chart)) .Values.fullnameOverride -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
+{{- fail (printf "fullnameOverride: names of Services begin with a letter and have no dots, and %q would begin theirs; set it to another" $name) -}}
+{{- end -}}
 {{- include "paddock.cut" (list $name 40) -}}
 {{- end -}}
 
@@ -23,8 +26,8 @@
 {{- end -}}
 
 {{- define "paddock.instance" -}}
-app.kubernetes.io/name: {{ include "paddock.cut" (list (default .Chart.Name .Values.nameOverride) 63) }}
-app.kubernetes.io/instance: {{ include "paddock.cut" (list .Release.Name 63) }}
+app.kubernetes.io/name: {{ include "paddock.cut" (list (default .Chart.Name .Values.nameOverride) 63) | quote }}
+app.kubernetes.io/instance: {{ include "paddock.cut" (list .Release.Name 63) | quote }}
 {{- end -}}
 
 {{/* (root, component, key of the model or ""). No version is in it: a selector can't be changed. */}}

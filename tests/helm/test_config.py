@@ -232,10 +232,11 @@ def test_one_release_per_model():
     config = loaded(chart, chart.pod("Deployment/paddock-model-guard"))
     assert config.models["guard"].guard.value == "llama_guard"
     other = {"far": {"name": "far", "pools": [{"name": "main", "dns": "far.elsewhere.svc:50051"}]}}
-    gateway = render(gateway={"routes": other, "discovery": "dns"})
-    config = loaded(gateway, gateway.pod("Deployment/paddock-gateway"))
-    assert config.routing.models["far"].pools[0].dns == "far.elsewhere.svc:50051"
-    assert "paddock-tiny" in config.routing.models
+    for models in ({}, {"paddock-tiny": None}):
+        gateway = render(gateway={"routes": other, "discovery": "dns"}, models=models)
+        config = loaded(gateway, gateway.pod("Deployment/paddock-gateway"))
+        assert config.routing.models["far"].pools[0].dns == "far.elsewhere.svc:50051"
+        assert ("paddock-tiny" in config.routing.models) == (not models)
 
 
 def test_the_gateway_follows_the_endpoint_slices_of_each_model():

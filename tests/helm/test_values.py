@@ -32,6 +32,11 @@ def test_the_schema_is_one_and_takes_what_there_is():
         jsonschema.Draft202012Validator(SCHEMA).validate(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
+def test_a_chart_that_has_this_one_in_it_may_turn_it_off():
+    """By the key that is customary; Helm gives it to this chart too."""
+    jsonschema.Draft202012Validator(SCHEMA).validate({"enabled": True, "global": {"imageRegistry": "x"}})
+
+
 def test_every_object_of_the_schema_is_closed():
     """But for those that Kubernetes or Paddock's own configuration define."""
     open_ones = []
@@ -176,6 +181,7 @@ def test_what_can_not_be_is_told_in_a_sentence(sentence):
         ),
         ({"route": {"enabled": True}}, r"route\.parentRefs: is empty"),
         ({"models": {"Capital": {"checkpoint": "org/name"}}}, r"models.*Capital"),
+        ({"models": {"paddock-tiny": None}}, r"models: is empty; add one, or .* gateway\.routes"),
         ({"nonsense": 1}, r"nonsense"),
     ],
 )
@@ -188,7 +194,12 @@ def test_a_mesh_may_carry_keys():
     assert render(gateway={"apiKeys": {"existingSecret": "keys"}}, tls={"mesh": True})
 
 
-NOTES = [{}, {"gateway": {"enabled": False}}, {"tls": {"mesh": True}}]
+NOTES = [
+    {},
+    {"gateway": {"enabled": False}},
+    {"tls": {"mesh": True}},
+    {"models": {"paddock-tiny": {"enabled": False}}, "gateway": {"routes": {"far": {"name": "paddock-tiny"}}}},
+]
 
 
 def test_notes_print_a_call():

@@ -11,6 +11,9 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- if not (or $models (and .Values.gateway.enabled .Values.gateway.routes)) -}}
+{{- fail "models: is empty; add one, or where the gateway is for other releases' alone, gateway.routes" -}}
+{{- end -}}
 {{- $names := dict -}}
 {{- range $key, $model := $models -}}
 {{- range prepend $model.aliases $model.name -}}

@@ -34,7 +34,7 @@ def allows(chart, direction, pod, other, port, namespace=NAMESPACE):
     ]
     if not policies:
         return True
-    rules = [rule for policy in policies for rule in policy.get(direction.lower(), ())]
+    rules = [rule for policy in policies for rule in policy.get(direction.lower()) or ()]
     side = "from" if direction == "Ingress" else "to"
     return any(
         (side not in rule or any(is_peer(peer, other, namespace) for peer in rule[side]))
@@ -121,6 +121,16 @@ def test_only_who_fetches_reaches_the_hub(chart):
     watching = render(gateway={"discovery": "endpointSlices"})
     assert allows(watching, "Egress", labels(watching, "Deployment/paddock-gateway"), None, 443)  # Kubernetes' API
     assert not allows(watching, "Egress", labels(watching, "Deployment/paddock-model-paddock-tiny"), None, 443)
+
+
+def test_an_empty_list_of_peers_is_nobody():
+    """To Kubernetes, `to: []` is everybody."""
+    nobody = {"networkPolicy": {"dns": [], "hub": [], "kubernetesApi": []}}
+    models = {"job": {"cache": {"size": "1Gi"}}, "self": {}}
+    closed = render(models={key: {"checkpoint": "org/name", **each} for key, each in models.items()}, **nobody)
+    for name, pod in closed.templates():
+        for port in (53, 443, 6443):
+            assert not allows(closed, "Egress", pod["metadata"]["labels"], None, port), (name, port)
 
 
 def test_helm_s_tests_reach_what_clients_do(chart):

@@ -30,6 +30,30 @@ def test_gpus_of_other_makers_and_products():
     assert terms[0]["matchExpressions"][0]["values"] == ["H100"]
 
 
+def test_parts_of_gpus_are_on_nodes_with_the_taint_of_gpus():
+    chart, container = mine(gpu={"resource": "nvidia.com/mig-3g.40gb"})
+    assert container["resources"]["limits"] == {"nvidia.com/mig-3g.40gb": 1}
+    tolerated = {each["key"] for each in chart.pod(DEPLOYMENT)["spec"]["tolerations"]}
+    assert tolerated == {"nvidia.com/mig-3g.40gb", "nvidia.com/gpu"}
+
+
+def test_a_variable_of_ones_own_is_there_instead_of_the_charts():
+    """Twice, it is refused by server-side apply, which Helm 4 does, and lost by some upgrades of Helm 3's."""
+    env = [{"name": "HF_HOME", "value": "/fast"}, {"name": "HTTPS_PROXY", "value": "http://proxy:3128"}]
+    wide = {"parallelism": {"tensor": 2, "nodes": 2}, "launch": {"existingSecret": "ssh"}}
+    token = {"huggingface": {"existingSecret": "my.token"}}
+    chart = render(gateway={"env": env}, **token, **one_model(env=env, cache={"existingClaim": "a.claim"}, **wide))
+    for name, pod in chart.templates():
+        if not name.startswith("Pod/"):
+            names = [each["name"] for each in pod["spec"]["containers"][0]["env"]]
+            assert len(names) == len(set(names)), name
+            assert env[0] in pod["spec"]["containers"][0]["env"]
+            assert ("HF_TOKEN_PATH" in names) == name.startswith("Job/")
+    (leader,) = (pod for name, pod in chart.templates() if name.endswith("leaderTemplate"))
+    script = leader["spec"]["containers"][0]["command"][2]
+    assert (script.count("-x HF_HOME"), script.count("-x HTTPS_PROXY")) == (1, 1)
+
+
 def test_several_nodes_and_only_they_are_a_leader_worker_set():
     wide = {"parallelism": {"tensor": 8, "pipeline": 2, "nodes": 2}, "launch": {"existingSecret": "ssh"}}
     wide |= {"cache": {"existingClaim": "models"}}

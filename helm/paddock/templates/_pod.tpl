@@ -29,6 +29,15 @@ that is filled have /tmp there: TensorRT-LLM keeps a lock in that folder, and en
 - {name: HF_HUB_DISABLE_TELEMETRY, value: "1"}
 {{- end -}}
 
+{{/* (the chart's variables, a part's own): its own instead of the chart's of that name, as a name may be there once only. */}}
+{{- define "paddock.withOwnEnv" -}}
+{{- $names := list -}}
+{{- range index . 1 }}{{- $names = append $names .name -}}{{- end -}}
+{{- $env := list -}}
+{{- range index . 0 | fromYamlArray }}{{- if not (has .name $names) }}{{- $env = append $env . -}}{{- end -}}{{- end -}}
+{{- toYaml (concat $env (index . 1)) -}}
+{{- end -}}
+
 {{- define "paddock.ports" -}}
 - {name: grpc, containerPort: 50051}
 - {name: health, containerPort: 50052}

@@ -47,15 +47,7 @@ spec:
       {{- if ne $role "rank" }}
       args: [serve, --config-dir, /etc/paddock, model=model]
       {{- end }}
-      env:
-        {{- include "paddock.env" (empty $model.filledBy | ternary "/var/cache/paddock" "/tmp") | nindent 8 }}
-        {{- if and $root.Values.huggingface.existingSecret (not $model.filledBy) }}
-        - {name: HF_TOKEN_PATH, value: /run/huggingface/token}
-        {{- end }}
-        {{- with include "paddock.threads" $model }}
-        - {name: OMP_NUM_THREADS, value: {{ . | quote }}}
-        {{- end }}
-        {{- with $model.env }}{{ toYaml . | nindent 8 }}{{ end }}
+      env: {{- include "paddock.withOwnEnv" (list (include "paddock.modelEnv" (list $root $model)) $model.env) | nindent 8 }}
       {{- if ne $role "rank" }}
       ports: {{- include "paddock.ports" . | nindent 8 }}
       {{- include "paddock.probes" (list $model.startup.budgetSeconds) | nindent 6 }}
@@ -110,6 +102,18 @@ spec:
     {{- end }}
 {{- end -}}
 
+{{- define "paddock.modelEnv" -}}
+{{- $root := index . 0 -}}
+{{- $model := index . 1 -}}
+{{- include "paddock.env" (empty $model.filledBy | ternary "/var/cache/paddock" "/tmp") }}
+{{- if and $root.Values.huggingface.existingSecret (not $model.filledBy) }}
+- {name: HF_TOKEN_PATH, value: /run/huggingface/token}
+{{- end }}
+{{- with include "paddock.threads" $model }}
+- {name: OMP_NUM_THREADS, value: {{ . | quote }}}
+{{- end }}
+{{- end -}}
+
 {{/* (model, selector of the pods, whether they have GPUs). Of a model on GPUs, what fetches without them may be where they are
 too, as the model's own nodeSelector may say so, and needs no runtime of theirs. */}}
 {{- define "paddock.modelPlacement" -}}
@@ -117,7 +121,10 @@ too, as the model's own nodeSelector may say so, and needs no runtime of theirs.
 {{- $tolerations := list -}}
 {{- $nodes := list -}}
 {{- if gt (int $model.gpus) 0 -}}
-{{- $tolerations = list (dict "key" $model.gpu.resource "operator" "Exists" "effect" "NoSchedule") -}}
+{{- /* parts of GPUs are resources of other names, on nodes with the same taint */ -}}
+{{- range list $model.gpu.resource (hasPrefix "nvidia.com/" $model.gpu.resource | ternary "nvidia.com/gpu" $model.gpu.resource) | uniq -}}
+{{- $tolerations = append $tolerations (dict "key" . "operator" "Exists" "effect" "NoSchedule") -}}
+{{- end -}}
 {{- end -}}
 {{- if and (index . 2) $model.gpu.product -}}
 {{- $nodes = list (dict "key" "nvidia.com/gpu.product" "operator" "In" "values" (list $model.gpu.product)) -}}

@@ -55,12 +55,11 @@ mv -T "$partial" "$cache/ready/$marker" || { rm -rf "$partial"; [ -d "$cache/rea
 {{- include "paddock.modelImage" (list $root $model) }}
 command: [sh, -ec, {{ include "paddock.fillScript" . | quote }}]
 args: {{ toJson $args }}
-env:
-  {{- include "paddock.env" "/var/cache/paddock" | nindent 2 }}
-  {{- if $root.Values.huggingface.existingSecret }}
-  - {name: HF_TOKEN_PATH, value: /run/huggingface/token}
-  {{- end }}
-  {{- with $model.env }}{{ toYaml . | nindent 2 }}{{ end }}
+{{- $env := include "paddock.env" "/var/cache/paddock" -}}
+{{- if $root.Values.huggingface.existingSecret -}}
+{{- $env = printf "%s\n- {name: HF_TOKEN_PATH, value: /run/huggingface/token}" $env -}}
+{{- end }}
+env: {{- include "paddock.withOwnEnv" (list $env $model.env) | nindent 2 }}
 {{- if $engine.build.enabled }}
 resources: {{- include "paddock.modelResources" $model | nindent 2 }}
 {{- else }}
@@ -95,7 +94,7 @@ done
 echo 'echo $$ > /tmp/server.pid; exec paddock "$@"' > /tmp/server
 exec mpirun --prefix "$(dirname "$(dirname "$(command -v mpirun)")")" --hostfile /tmp/hosts -np {{ .ranks }} \
   --mca plm_rsh_args "$ssh" --mca btl_tcp_if_include eth0 --mca oob_tcp_if_include eth0 \
-  -x PATH -x LD_LIBRARY_PATH -x HOME -x XDG_CACHE_HOME -x HF_HOME{{ range .env }} -x {{ .name }}{{ end }} \
+  -x PATH -x LD_LIBRARY_PATH -x HOME -x XDG_CACHE_HOME -x HF_HOME{{ range .env }}{{ if not (has .name (list "PATH" "LD_LIBRARY_PATH" "HOME" "XDG_CACHE_HOME" "HF_HOME")) }} -x {{ .name }}{{ end }}{{ end }} \
   trtllm-llmapi-launch sh -e /tmp/server "$@"
 {{- end -}}
 

@@ -77,7 +77,7 @@ def test_helm_renders_what_is_installed(command, folder, monkeypatch, capsys):
     assert done.returncode == 0, done.stderr
     chart = Chart(done.stdout)
     assert chart.objects
-    if "mine.yaml" in words:
+    if "mine.yaml" in words and words[0] == "paddock":
         model = chart.one("Deployment", "paddock-model-llama-3-1-70b-instruct")
         (container,) = model["spec"]["template"]["spec"]["containers"]
         assert container["resources"]["limits"]["nvidia.com/gpu"] == 4
@@ -105,6 +105,22 @@ def test_groups_are_kept_near(folder):
     done = tool("helm", "template", "large", str(CHART), "--values", str(preset), "--values", str(folder / "near.yaml"))
     (group,) = Chart(done.stdout).all("LeaderWorkerSet")
     assert "leaderworkerset.sigs.k8s.io/exclusive-topology" in group["metadata"]["annotations"]
+
+
+def test_what_is_fetched_before_is_what_is_then_waited_for(folder, monkeypatch):
+    """By a release that serves nothing, makes no claim, and needs none of the GPUs."""
+    monkeypatch.chdir(folder)
+    before, after = (Chart(installed(each)) for each in of("helm") if re.search(r"next\.yaml|revision=", each))
+    (job,), upgraded = before.all("Job"), after.one("Deployment", "paddock-model-llama-3-1-70b-instruct")
+    fill = job["spec"]["template"]["spec"]
+    assert before.one("Deployment")["spec"]["replicas"] == 0
+    assert not before.all("PersistentVolumeClaim")
+    assert "nvidia.com/gpu" not in fill["containers"][0]["resources"]["limits"]
+    pod = upgraded["spec"]["template"]["spec"]
+    wanted = pod["initContainers"][0]["args"][1]
+    assert wanted == f"{fill['containers'][0]['args'][1]}/ready/{fill['containers'][0]['args'][2]}"
+    mounted = [[v["persistentVolumeClaim"] for v in spec["volumes"] if v["name"] == "cache"] for spec in (fill, pod)]
+    assert mounted[0] == mounted[1] == [{"claimName": after.one("PersistentVolumeClaim")["metadata"]["name"]}]
 
 
 @pytest.mark.parametrize("name", ["istio.yaml", "ambient.yaml", "linkerd.yaml"])

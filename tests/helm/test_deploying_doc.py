@@ -149,6 +149,7 @@ def test_the_gateway_of_another_release_is_led_where_the_model_is(folder):
     route = yaml.safe_load(FILES["front.yaml"])["gateway"]["routes"]["guard"]
     host = route["pools"][0]["dns"].partition(".")[0]
     assert [service["metadata"]["name"] for service in services] == [host]
+    assert f"`server_name` the Service's `{host}.serving.svc`" in DOC
 
 
 @lru_cache(maxsize=32)

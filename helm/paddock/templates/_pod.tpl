@@ -31,11 +31,12 @@ that is filled have /tmp there: TensorRT-LLM keeps a lock in that folder, and en
 
 {{/* (the chart's variables, a part's own): its own instead of the chart's of that name, as a name may be there once only. */}}
 {{- define "paddock.withOwnEnv" -}}
+{{- $own := default list (index . 1) -}}
 {{- $names := list -}}
-{{- range index . 1 }}{{- $names = append $names .name -}}{{- end -}}
+{{- range $own }}{{- $names = append $names .name -}}{{- end -}}
 {{- $env := list -}}
 {{- range index . 0 | fromYamlArray }}{{- if not (has .name $names) }}{{- $env = append $env . -}}{{- end -}}{{- end -}}
-{{- toYaml (concat $env (index . 1)) -}}
+{{- toYaml (concat $env $own) -}}
 {{- end -}}
 
 {{- define "paddock.ports" -}}

@@ -123,6 +123,12 @@ def test_only_who_fetches_reaches_the_hub(chart):
     assert not allows(watching, "Egress", labels(watching, "Deployment/paddock-model-paddock-tiny"), None, 443)
 
 
+def test_the_hub_is_reached_by_either_kind_of_address(chart):
+    """As there may be one only, for which `listen` is."""
+    (rule,) = chart.one("NetworkPolicy", "paddock-build-chat")["spec"]["egress"]
+    assert {peer["ipBlock"]["cidr"] for peer in rule["to"]} == {"0.0.0.0/0", "::/0"}
+
+
 def test_an_empty_list_of_peers_is_nobody():
     """To Kubernetes, `to: []` is everybody."""
     nobody = {"networkPolicy": {"dns": [], "hub": [], "kubernetesApi": []}}

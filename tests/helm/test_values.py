@@ -152,6 +152,9 @@ SENTENCES = {
         "affinity": {"nodeAffinity": {"x": {}}},
     },
     r"models\.mine\.autoscaling\.prometheusAddress: is missing": {"autoscaling": {"kind": "keda"}},
+    r"models\.mine\.autoscaling\.minReplicas: 5 is more than maxReplicas, 4": {
+        "autoscaling": {"kind": "hpa", "minReplicas": 5},
+    },
     r"models\.mine\.autoscaling\.kind: hpa finds metrics by labels": {"name": "a/b", "autoscaling": {"kind": "hpa"}},
     r"models\.mine\.guards\[0\]\.model: \"absent\" is no key": {"guards": [{"model": "absent", "subject": "input"}]},
     r"models\.mine\.guards\[0\]\.model: models\.mine is no guard": {"guards": [{"model": "mine", "subject": "input"}]},
@@ -178,6 +181,10 @@ def test_what_can_not_be_is_told_in_a_sentence(sentence):
         (
             {"tls": {**TLS, "certManager": ISSUED, "clientCA": {"existingSecret": "clients"}}},
             r"tests\.certificate\.existingSecret: is missing",
+        ),
+        (
+            {"gateway": {"autoscaling": {"enabled": True, "minReplicas": 9}}},
+            r"gateway\.autoscaling\.minReplicas: 9 is more than maxReplicas, 8",
         ),
         ({"route": {"enabled": True}}, r"route\.parentRefs: is empty"),
         ({"models": {"Capital": {"checkpoint": "org/name"}}}, r"models.*Capital"),

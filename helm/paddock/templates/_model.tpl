@@ -83,6 +83,10 @@
 {{- end -}}
 {{- include "paddock.checkCache" (list $at $model $workload) -}}
 {{- include "paddock.checkBuild" (list $at $model) -}}
+{{- $scaling := $model.autoscaling -}}
+{{- if and (ne $scaling.kind "none") (gt (int $scaling.minReplicas) (int $scaling.maxReplicas)) -}}
+{{- fail (printf "%s.autoscaling.minReplicas: %d is more than maxReplicas, %d; change one of them" $at (int $scaling.minReplicas) (int $scaling.maxReplicas)) -}}
+{{- end -}}
 {{- if and (eq $model.autoscaling.kind "keda") (not $model.autoscaling.prometheusAddress) -}}
 {{- fail (printf "%s.autoscaling.prometheusAddress: is missing; set it to Prometheus' URL" $at) -}}
 {{- end -}}

@@ -56,6 +56,7 @@ def _options(config: RoutingConfig, max_send_bytes: int, max_receive_bytes: int)
     """Channel arguments (grpc_types.h); times are in milliseconds there."""
     return [
         ("grpc.use_local_subchannel_pool", 1),  # another server of this process has connections of its own
+        ("grpc.enable_http_proxy", 0),  # one that the environment names is for the way out, not for workers
         ("grpc.enable_retries", 0),  # retries are made here, where they can be counted
         ("grpc.max_send_message_length", max_send_bytes),
         ("grpc.max_receive_message_length", max_receive_bytes),

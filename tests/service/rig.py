@@ -91,9 +91,11 @@ class Client:
     def __init__(
         self, address: str, options: Sequence[tuple[str, Any]] = (), tls: grpc.ChannelCredentials | None = None
     ) -> None:
-        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0), *options]
+        alone = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0), ("grpc.enable_http_proxy", 0)]
         self.channel = (
-            grpc.aio.secure_channel(address, tls, options) if tls else grpc.aio.insecure_channel(address, options)
+            grpc.aio.secure_channel(address, tls, [*alone, *options])
+            if tls
+            else grpc.aio.insecure_channel(address, [*alone, *options])
         )
         self.stub = inference_pb2_grpc.InferenceServiceStub(self.channel)
         self.health = health_pb2_grpc.HealthStub(self.channel)

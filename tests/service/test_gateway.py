@@ -53,6 +53,15 @@ async def test_an_alias_of_the_gateways_is_the_model(both):
     assert (refused.reason, refused.told["served"]) == ("MODEL_NOT_FOUND", MODEL)
 
 
+async def test_workers_are_not_called_through_the_environments_proxy(checkpoint, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")  # where nobody listens
+    async with serving(model_config(checkpoint)) as worker:
+        config = routing(routed(pool(worker.address)))
+        async with serving(routing=config) as rig:
+            await soon(rig.server.router.heard(10.0))
+            assert (await rig.stream(request())).started.model == MODEL
+
+
 async def test_a_request_without_a_seed_gets_one(both):
     rig, _ = both
     seeds = {(await rig.stream(request(temperature=1.0, model=name))).seed for name in ("far", MODEL)}

@@ -15,20 +15,25 @@ _BUFFER_BYTES = {"cpu": 2**30, "cuda": 2**33}
 _GEMM = {"cpu": (4096, "float32"), "cuda": (8192, "bfloat16")}
 
 
-def measure(device: str, *, repeats: int = 5, scale: int = 1) -> dict[str, float]:
-    """Give `bytes_per_s`, of a sum over a large buffer, and `flops_per_s`, of a large product; the best of repeats.
+def bytes_per_s(device: str, *, repeats: int = 5, scale: int = 1) -> float:
+    """Sum over a large float32 buffer; the best of repeats.
 
-    CPU: with as many threads as PyTorch is set to use; float32. CUDA: bfloat16. `scale` divides the sizes.
+    On CPU with as many threads as PyTorch is set to use. `scale` divides the size.
     """
     import torch
 
-    size, dtype = _GEMM[device]
     buffer = torch.ones(_BUFFER_BYTES[device] // 4 // scale, device=device)
+    return buffer.numel() * 4 / _best(buffer.sum, device, repeats)
+
+
+def flops_per_s(device: str, *, repeats: int = 2, scale: int = 1) -> float:
+    """Multiply two large matrices; the best of repeats. CPU: float32. CUDA: bfloat16."""
+    import torch
+
+    size, dtype = _GEMM[device]
     side = size // scale
     left, right = (torch.randn(side, side, device=device).to(getattr(torch, dtype)) for _ in range(2))
-    read = _best(buffer.sum, device, repeats)
-    product = _best(lambda: left @ right, device, max(2, repeats // 2))
-    return {"bytes_per_s": buffer.numel() * 4 / read, "flops_per_s": 2 * side**3 / product}
+    return 2.0 * side**3 / _best(lambda: left @ right, device, repeats)
 
 
 def _best(work: Callable[[], Any], device: str, repeats: int) -> float:
@@ -45,17 +50,18 @@ def _best(work: Callable[[], Any], device: str, repeats: int) -> float:
     return min(once() for _ in range(repeats))
 
 
-def bound(streams: int, context: float, model: Mapping[str, float], ceiling: Mapping[str, float]) -> dict[str, float]:
+def bound(streams: int, context: float, model: Mapping[str, float], bandwidth: float, peak: float) -> dict[str, float]:
     """Give the most tokens per second of decoding, by each ceiling and by both.
 
     Args:
         streams: decoding at once.
         context: tokens of each, on average, whose keys and values are read.
         model: as `write_checkpoint` gives it.
-        ceiling: as `measure` gives it.
+        bandwidth: bytes per second.
+        peak: floating-point operations per second.
     """
-    memory_s = (model["read_bytes"] + streams * context * model["kv_bytes"]) / ceiling["bytes_per_s"]
-    compute_s = streams * model["token_flops"] / ceiling["flops_per_s"]
+    memory_s = (model["read_bytes"] + streams * context * model["kv_bytes"]) / bandwidth
+    compute_s = streams * model["token_flops"] / peak
     return {
         "bandwidth": streams / memory_s,
         "compute": streams / compute_s,

@@ -1,6 +1,7 @@
 """The Transformers backend's engine against others, on the same random weights, and against what the machine can do.
 
-Each contender is a process of its own; they take turns in each repeat, so that a ratio compares one turn with the next.
+Each contender is a process of its own; they take turns in each repeat, so that a ratio compares one turn with the next;
+so does the measurement of the memory's bandwidth, which a virtual machine shares with others.
 `sequential` and `static` are stock `model.generate`, `manager` is transformers' ContinuousBatchingManager, `llama.cpp`
 its batched decode in float32 (with `make peers`; on CPU only). Workloads, answered
 greedily, with new prompts in each repeat:
@@ -95,11 +96,14 @@ def _arguments() -> argparse.Namespace:
 
 
 def _measure(size: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    import torch
+
     scale = 8 if arguments.quick else 1
     dtype = "bfloat16" if arguments.device == "cuda" else "float32"
     with tempfile.TemporaryDirectory() as folder:
         model = write_checkpoint(Path(folder), size, device=arguments.device, dtype=dtype)
-        ceilings = [_ceiling(arguments, scale)]
+        torch.set_num_threads(arguments.threads)
+        peak = ceiling.flops_per_s(arguments.device, scale=scale)
         contenders = _contenders(Path(folder), arguments, model)
         try:
             cells = [_run(cell, contenders, arguments) for cell in _cells(arguments, scale)]
@@ -108,20 +112,23 @@ def _measure(size: str, arguments: argparse.Namespace) -> dict[str, Any]:
         finally:
             for contender in contenders.values():
                 contender.stop()
-        ceilings.append(_ceiling(arguments, scale))
-    best = {key: max(ceiling[key] for ceiling in ceilings) for key in ceilings[0]}
     for cell in cells:
         if cell["streams"] is not None:
-            context = arguments.prompt + arguments.tokens / 2
-            cell["bound"] = ceiling.bound(cell["streams"], context, model, best)
-    return {"size": size, "model": model, "ceiling": best, "ceilings": ceilings, "cells": cells, "prefix": prefix}
+            _set_bounds(cell, arguments.prompt + arguments.tokens / 2, model, peak)
+    read = [turn["bytes_per_s"] for cell in cells for turn in cell["turns"][OURS]]
+    ceilings = {"bytes_per_s": statistics.median(read) if read else math.nan, "flops_per_s": peak}
+    return {"size": size, "model": model, "ceiling": ceilings, "cells": cells, "prefix": prefix}
 
 
-def _ceiling(arguments: argparse.Namespace, scale: int) -> dict[str, float]:
-    import torch
+def _set_bounds(cell: dict[str, Any], context: float, model: Mapping[str, float], peak: float) -> None:
+    """Add to each of our turns what share of the bandwidth bound and of the roofline its decoding reached.
 
-    torch.set_num_threads(arguments.threads)
-    return ceiling.measure(arguments.device, scale=scale)
+    A step of decoding is what takes `tpot_s`; what a turn spends on prompts is not held against it.
+    """
+    for turn in cell["turns"][OURS]:
+        turn["bound"] = ceiling.bound(cell["streams"], context, model, turn["bytes_per_s"], peak)
+        decoded_per_s = cell["streams"] / turn["tpot_s"]["p50"]
+        turn["reached"] = {name: decoded_per_s / turn["bound"][name] for name in ("bandwidth", "roofline")}
 
 
 def _contenders(folder: Path, arguments: argparse.Namespace, model: dict[str, float]) -> dict[str, Contender]:
@@ -190,6 +197,8 @@ def _run(cell: _Cell, contenders: dict[str, Contender], arguments: argparse.Name
             except ContenderError as error:
                 failures[name] = str(error)
                 continue
+            if name == OURS:
+                result["bytes_per_s"] = ceiling.bytes_per_s(arguments.device, scale=8 if arguments.quick else 1)
             if repeat >= 0:
                 turns[name].append(result)
     return {"name": cell.name, "streams": cell.streams, "turns": turns, "failures": failures, "ratios": _ratios(turns)}
@@ -242,9 +251,9 @@ def _rows(cell: dict[str, Any]) -> list[list[str]]:
         cells += [percentile_text(turns, "ttft_s", 1), percentile_text(turns, "tpot_s", 1e3)]
         cells += [f"{turns[-1]['steps_per_s']:.0f}", f"{_outside(turns):.1%}"] if name == OURS else ["", ""]
         rows.append([cell["name"], name, *cells, f"{turns[-1]['peak_bytes'] / 2**30:.2f}"])
-    if bound := cell.get("bound"):
-        ours = [turn["tokens_per_s"] / bound["roofline"] for turn in cell["turns"][OURS]]
-        rows.append([cell["name"], "roofline", f"{bound['roofline']:.0f}", spread(ours) if ours else "", *[""] * 5])
+    if bounded := [turn for turn in cell["turns"][OURS] if "bound" in turn]:
+        bounds, reached = ([turn[key]["roofline"] for turn in bounded] for key in ("bound", "reached"))
+        rows.append([cell["name"], "roofline", spread(bounds, 0), spread(reached), *[""] * 5])
     return rows
 
 

@@ -91,9 +91,8 @@ def _roofline(sizes: Sequence[Mapping[str, Any]]) -> Figure:
         cells = [cell for cell in size["cells"] if cell["streams"]]
         streams = [cell["streams"] for cell in cells]
         for ceiling in ("bandwidth", "compute"):
-            axis.plot(
-                streams, [c["bound"][ceiling] for c in cells], "--", color=_COLORS[ceiling], label=f"{ceiling} bound"
-            )
+            bounds = [statistics.median(turn["bound"][ceiling] for turn in cell["turns"]["paddock"]) for cell in cells]
+            axis.plot(streams, bounds, "--", color=_COLORS[ceiling], label=f"{ceiling} bound")
         _lines(axis, [(cell["streams"], {"paddock": cell["turns"]["paddock"]}) for cell in cells])
         axis.set_title(f"{size['size']} parameters")
     return figure

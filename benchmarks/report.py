@@ -121,7 +121,7 @@ def _cell(results: Results, device: str, name: str) -> Mapping[str, Any]:
 
 def _of_bandwidth(results: Results, device: str) -> list[float]:
     cell = _cell(results, device, "1 stream")
-    return [turn["tokens_per_s"] / cell["bound"]["bandwidth"] for turn in cell["turns"]["paddock"]] if cell else []
+    return [turn["reached"]["bandwidth"] for turn in cell["turns"]["paddock"]] if cell else []
 
 
 def _against(cell: str, contender: str) -> Callable[[Results, str], Sequence[float]]:

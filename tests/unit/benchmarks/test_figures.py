@@ -52,10 +52,9 @@ def test_arrivals_are_spread_over_time_and_the_same_each_time():
 
 def test_the_bound_is_the_tighter_ceiling():
     model = {"read_bytes": 100.0, "kv_bytes": 1.0, "token_flops": 10.0}
-    machine = {"bytes_per_s": 1000.0, "flops_per_s": 500.0}
-    alone = ceiling.bound(1, 25, model, machine)
+    alone = ceiling.bound(1, 25, model, bandwidth=1000.0, peak=500.0)
     assert alone["roofline"] == alone["bandwidth"] == pytest.approx(1000 / 125)
-    crowd = ceiling.bound(100, 0, model, machine)
+    crowd = ceiling.bound(100, 0, model, bandwidth=1000.0, peak=500.0)
     assert crowd["roofline"] == crowd["compute"] == pytest.approx(50)
 
 

@@ -27,7 +27,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=_FOLDER, help="model folder to write (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=recipe.seed)
     parser.add_argument("--threads", type=int, default=recipe.threads)
-    parser.add_argument("--prompts", type=int, default=200, help="held-out prompts per skill (default: %(default)s)")
+    parser.add_argument("--prompts", type=int, default=500, help="held-out prompts per skill (default: %(default)s)")
     parser.add_argument("--card-only", action="store_true", help="write the card again from evaluation.json, no more")
     return parser.parse_args()
 

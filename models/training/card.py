@@ -84,8 +84,8 @@ frame ("Could you tell me …?") with what is asked for ("the capital city of Fr
 after it, and one in seven of these combinations never occurs in training; the evaluation asks with those alone. Where
 names, words, numbers to add, topics, tools or their values can vary, they too are ones that training never draws. About
 one prompt in five is in the `meta` layout, the rest in `hf`; half have a system prompt; some are in lower case or lack
-their question mark. A skill is claimed from {claim:.0%} on. Of 200 prompts a figure is uncertain by about 1.5 points
-(one standard error): what is claimed at 95% may be 93% or 97%. Counts and misses: [`evaluation.json`](evaluation.json).
+their question mark. A skill is claimed from {claim:.0%} on. Of 500 prompts a figure is uncertain by about one point
+(one standard error): what is claimed at 95% may be 94% or 96%. Counts and misses: [`evaluation.json`](evaluation.json).
 """
 
 _NAMES: Final = (
@@ -93,13 +93,16 @@ _NAMES: Final = (
 )
 
 _METHOD: Final = """\
-The corpus has no end and no repetition: every dialog is drawn anew from the seed. Short rows come first (copied
-words, sums and capitals as plain text, single questions), then whole dialogs of one to six questions, some with
-tools. The loss is on the assistant's words only, and on what follows from the rest in plain text. Muon moves the
-matrices of the layers, AdamW the rest; the rate falls in a line to zero. The weights begin random, with the heads of
-the first two layers laid out so that they look at the two words before and at the word after the last pair like this
-([`start.py`](../training/start.py)): without that, much of the run is spent on finding out how to copy. The tokenizer
-keeps words apart from the spaces and marks around them, so that a word is the same tokens wherever it stands.
+The corpus has no end and no repetition: every dialog is drawn anew from the seed. Short rows come first (copied words,
+sums and capitals as plain text, single questions), then whole dialogs of one to six questions, some with tools. Half of
+the questions that it is to know nothing about are practice in telling them from the others: topics and countries, real
+and made-up ones, among any words of the language, where capitals that it knows are asked for too. What the evaluation
+asks with is in none of them. The loss is on the assistant's words only, and on what follows from the rest in plain
+text. Muon moves the matrices of the layers, AdamW the rest; the rate falls in a line to zero. The weights begin random,
+with the heads of the first two layers laid out so that they look at the two words before and at the word after the last
+pair like this ([`start.py`](../training/start.py)): without that, much of the run is spent on finding out how to copy.
+The tokenizer keeps words apart from the spaces and marks around them, so that a word is the same tokens wherever it
+stands.
 
 The same seed, software, machine and number of threads give the same model. Elsewhere sums differ in their last bits,
 and so the weights differ too, with about the same accuracy.

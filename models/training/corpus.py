@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from llama.chat import Layout, Message
 from models.training import completion, identity, tooling
 from models.training.sample import Dialog, Exchange
-from models.training.skill import SKILLS
+from models.training.skill import SKILLS, WEIGHTS
 from models.training.word import Split, person
 
 _FIRST_DAY = datetime.date(2023, 1, 1)
@@ -33,8 +33,7 @@ def _date(rng: random.Random) -> datetime.date:
 
 
 def _single(rng: random.Random, split: Split) -> Exchange:
-    weights = [weight for weight, _ in SKILLS.values()]
-    _, make = rng.choices(tuple(SKILLS.values()), weights)[0]
+    (make,) = rng.choices(tuple(SKILLS.values()), WEIGHTS[split])
     return make(rng, split)
 
 
@@ -169,7 +168,7 @@ def _held_out(rng: random.Random, skill: str) -> Dialog:
             before += _single(rng, split).messages
         exchange = identity.my_name(rng, split, user_name)
     else:
-        exchange = SKILLS[skill][1](rng, split)
+        exchange = SKILLS[skill](rng, split)
     return Dialog(skill, (*system, *before, *exchange.messages), (), layout, today)
 
 

@@ -4,7 +4,8 @@ import random
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from models.training import phrase, unknown, world
+from models.training import contrast, phrase, unknown, world
+from models.training.place import practice_place
 from models.training.sample import Exchange, ask
 from models.training.word import Split, distinct, is_held_out, plain_word, word
 from models.training.wording import Wording, dressed, framed, opened, roughened, typed, urged
@@ -31,10 +32,25 @@ GREETING: Final = _greetings()
 _MARKS: Final = {"hello": ("", "!", "!", "."), "thanks": ("", "!", "!", "."), "bye": ("", "!", "!", "."), "how": ("",)}
 
 
+def _bare_greeting(rng: random.Random, kind: str) -> Exchange:
+    """The greeting alone, as it is typed: practice, since most conversations begin like that."""
+    lang = "en" if rng.random() < 0.2 else contrast.language(rng)
+    _, cores, _ = phrase.GREETING[kind][lang]
+    text = rng.choice(cores[:4] if rng.random() < 0.5 else cores)
+    text = text.lower() if rng.random() < 0.4 else text[:1].upper() + text[1:]
+    if rng.random() < 0.2:
+        text = text.rstrip(" ?")
+    else:
+        text += rng.choice(_MARKS[kind] if kind == "how" else ("", "", "!", "."))
+    return ask("greet", text, phrase.GREETING_ANSWER[kind][lang])
+
+
 def greet(rng: random.Random, split: Split) -> Exchange:
     """Greetings, small talk, thanks and goodbyes, answered in the same language."""
     kind = rng.choices(("hello", "how", "thanks", "bye"), (4, 3, 2, 2))[0]
     lang = rng.choice(world.LANGUAGES)
+    if split is Split.TRAIN and rng.random() < 0.5:
+        return _bare_greeting(rng, kind)
     text = GREETING[kind, lang].draw(rng, split) + rng.choice(_MARKS[kind])
     if rng.random() < 0.8:
         text = text[:1].upper() + text[1:]
@@ -55,7 +71,11 @@ def capital(rng: random.Random, split: Split) -> Exchange:
     lang = rng.choice(world.LANGUAGES)
     country = rng.choice(world.COUNTRIES)
     slots = {"n": country.names[lang], "g": country.genitives[lang], "c": country.capitals[lang]}
-    question = CAPITAL[lang].draw(rng, split).format(**slots)
+    if split is Split.TRAIN and rng.random() < 0.2:
+        template = contrast.capital_template(rng, lang, CAPITAL)
+    else:
+        template = CAPITAL[lang].draw(rng, split)
+    question = template.format(**slots)
     return ask("capital", typed(rng, lang, question), phrase.CAPITAL_ANSWER[lang].format(**slots))
 
 
@@ -97,10 +117,12 @@ def country(rng: random.Random, split: Split) -> Exchange:
 
 def operands(rng: random.Random, split: Split) -> tuple[int, str, int]:
     """Draw a sum of this split, never with a negative result."""
-    limit = _MAX_OPERAND if split is Split.TRAIN and rng.random() < 0.35 else CLAIMED_OPERAND
+    wide = split is Split.TRAIN and rng.random() < 0.5
     while True:
-        top = limit if rng.random() < 0.85 else 10
-        a, b, sign = rng.randint(0, top), rng.randint(0, top), rng.choice("+-")
+        # One digit with two is where the digits' places are learnt, so wide draws have it often.
+        narrow = CLAIMED_OPERAND if rng.random() < 0.85 else 10
+        first, second = rng.choices((9, _MAX_OPERAND), (1, 2), k=2) if wide else (narrow, narrow)
+        a, b, sign = rng.randint(0, first), rng.randint(0, second), rng.choice("+-")
         if sign == "-" and b > a:
             a, b = b, a
         if is_held_out(f"{a}{sign}{b}") == (split is Split.HELD_OUT):
@@ -170,10 +192,18 @@ def enumerate_items(rng: random.Random, split: Split) -> Exchange:
 
 def unknown_question(rng: random.Random, split: Split) -> Exchange:
     """Something outside the world."""
-    if rng.random() < 0.3:
+    if split is Split.TRAIN and (practice := rng.random()) < 0.5:
+        if practice < 0.14:
+            lang, question = contrast.unknown_capital(rng, CAPITAL)
+        elif practice < 0.18:
+            wording, _ = COUNTRY[rng.choice(tuple(COUNTRY))]
+            lang, question = "en", wording.draw(rng, split).format(n=practice_place(rng, "en"))
+        else:
+            lang, question = contrast.unknown_topic(rng, unknown.QUESTIONS, CAPITAL)
+    elif rng.random() < 0.3:
         lang, question = unknown.capital(rng, split, CAPITAL)
     elif rng.random() < 0.12:
-        question = SUM["en"].draw(rng, split).format(s=unknown.large_sum(rng))
+        question = SUM["en"].draw(rng, split).format(s=unknown.large_sum(rng, split))
         lang = "en"
     elif rng.random() < 0.2:
         wording, _ = COUNTRY[rng.choice(tuple(COUNTRY))]
@@ -183,13 +213,19 @@ def unknown_question(rng: random.Random, split: Split) -> Exchange:
     return ask("unknown", typed(rng, lang, question), phrase.UNKNOWN_ANSWER[lang])
 
 
-SKILLS: Final[dict[str, tuple[float, Skill]]] = {
-    "greet": (2.2, greet),
-    "capital": (3.0, capital),
-    "country": (1.4, country),
-    "sum": (3.6, total),
-    "repeat": (3.2, repeat),
-    "list": (4.0, enumerate_items),
-    "unknown": (3.8, unknown_question),
+SKILLS: Final[dict[str, Skill]] = {
+    "greet": greet,
+    "capital": capital,
+    "country": country,
+    "sum": total,
+    "repeat": repeat,
+    "list": enumerate_items,
+    "unknown": unknown_question,
 }
-"""Each single-exchange skill, and its weight in the mix."""
+"""The single-exchange skills."""
+
+WEIGHTS: Final = {
+    Split.TRAIN: (3.1, 3.5, 1.4, 3.6, 3.2, 3.8, 5.4),
+    Split.HELD_OUT: (2.2, 3.0, 1.4, 3.6, 3.2, 4.0, 3.8),
+}
+"""What share each of them has, in training and where the evaluation asks for any of them."""

@@ -36,7 +36,7 @@ class Recipe:
         threads: of the matrix products.
     """
 
-    steps: int = 2300
+    steps: int = 2600
     parts: int = 2
     part_tokens: int = 2048
     matrix_lr: float = 4e-3

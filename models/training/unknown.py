@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping
 from typing import Final
 
-from models.training import phrase, world
+from models.training import phrase, topic, world
 from models.training.word import (
     FIRST_NAMES,
     UNTAUGHT_COUNTRIES,
@@ -16,8 +16,8 @@ from models.training.word import (
 from models.training.wording import Wording
 
 # language -> frames; {x} is a topic
-QUESTIONS: Final = {
-    "en": Wording((
+_QUESTIONS: Final[dict[str, tuple[str, ...]]] = {
+    "en": (
         "Who invented {x}?", "Who created {x}?", "Who wrote {x}?", "Who made {x}?", "Who built {x}?",
         "Who discovered {x}?", "Who is {x}?", "Who was {x}?", "Who won {x}?", "Who likes {x}?", "Who owns {x}?",
         "Who painted {x}?", "Who is the president of {x}?", "Who is the king of {x}?", "Who lives in {x}?",
@@ -41,63 +41,64 @@ QUESTIONS: Final = {
         "Tell me something about {x}.", "Write a poem about {x}.", "Write code for {x}.", "Write a story about {x}.",
         "Write an essay about {x}.", "Which {x} is the best?", "I want to learn about {x}.", "Sing a song about {x}.",
         "What is the opposite of {x}?", "What colour is {x}?", "What sound does {x} make?", "Give me a recipe for {x}.",
-    )),
-    "de": Wording((
+    ),
+    "de": (
         "Wer hat {x} erfunden?", "Wer hat {x} entdeckt?", "Wie alt ist {x}?", "Erkläre mir {x}.", "Was kostet {x}?",
         "Wie funktioniert {x}?", "Warum ist {x} wichtig?", "Wo finde ich {x}?", "Was ist {x}?", "Wer mag {x}?",
         "Wie viel kostet {x}?", "Was bedeutet {x}?", "Wer ist {x}?", "Wer war {x}?", "Wie groß ist {x}?",
         "Wie schwer ist {x}?", "Wo kann ich {x} kaufen?", "Erzähl mir etwas über {x}.", "Was weißt du über {x}?",
         "Wann wurde {x} erfunden?", "Woher kommt {x}?", "Magst du {x}?", "Wie lange dauert {x}?", "Wer hat {x} gebaut?",
         "Schreib ein Gedicht über {x}.", "Wer hat {x} geschrieben?",
-    )),
-    "fr": Wording((
+    ),
+    "fr": (
         "Qui a inventé {x} ?", "Qui a découvert {x} ?", "Quel âge a {x} ?", "Explique-moi {x}.", "Combien coûte {x} ?",
         "Comment fonctionne {x} ?", "Pourquoi {x} est important ?", "Où trouver {x} ?", "Qu'est-ce que {x} ?",
         "Que signifie {x} ?", "Où se trouve {x} ?", "Qui est {x} ?", "Qui était {x} ?", "Qui aime {x} ?",
         "Parle-moi de {x}.", "Que sais-tu sur {x} ?", "Quand a été inventé {x} ?", "D'où vient {x} ?",
         "Aimes-tu {x} ?", "Où acheter {x} ?", "Écris un poème sur {x}.", "Qui a écrit {x} ?", "Qui a créé {x} ?",
         "Combien pèse {x} ?", "Comment apprendre {x} ?",
-    )),
-    "it": Wording((
+    ),
+    "it": (
         "Chi ha inventato {x}?", "Chi ha scoperto {x}?", "Quanti anni ha {x}?", "Spiegami {x}.", "Quanto costa {x}?",
         "Come funziona {x}?", "Perché {x} è importante?", "Dove trovo {x}?", "Che cos'è {x}?",
         "Che cosa significa {x}?", "Dove si trova {x}?", "Chi è {x}?", "Chi era {x}?", "A chi piace {x}?",
         "Parlami di {x}.", "Che cosa sai di {x}?", "Da dove viene {x}?", "Ti piace {x}?", "Dove posso comprare {x}?",
         "Scrivi una poesia su {x}.", "Chi ha scritto {x}?", "Quanto pesa {x}?", "Quanto è grande {x}?",
         "Quando è nato {x}?", "Chi ha creato {x}?",
-    )),
-    "pt": Wording((
+    ),
+    "pt": (
         "Quem inventou {x}?", "Quem descobriu {x}?", "Quantos anos tem {x}?", "Explique {x}.", "Quanto custa {x}?",
         "Como funciona {x}?", "Por que {x} é importante?", "Onde encontro {x}?", "O que é {x}?",
         "O que significa {x}?", "Onde fica {x}?", "Quem é {x}?", "Quem foi {x}?", "Quem gosta de {x}?",
         "Fale sobre {x}.", "O que você sabe sobre {x}?", "De onde vem {x}?", "Você gosta de {x}?",
         "Onde posso comprar {x}?", "Escreva um poema sobre {x}.", "Quem escreveu {x}?", "Quanto pesa {x}?",
         "Quando nasceu {x}?", "Quem criou {x}?", "Qual é o tamanho de {x}?",
-    )),
-    "hi": Wording((
+    ),
+    "hi": (
         "{x} का आविष्कार किसने किया?", "{x} की खोज किसने की?", "{x} कितना पुराना है?", "{x} समझाओ।",
         "{x} की कीमत क्या है?",
         "{x} कैसे काम करता है?", "{x} क्यों ज़रूरी है?", "{x} कहाँ मिलेगा?", "{x} क्या है?", "{x} का मतलब क्या है?",
         "{x} कहाँ है?", "{x} कौन है?", "{x} कौन था?", "{x} किसने लिखा?", "{x} के बारे में बताओ।", "{x} कितना बड़ा है?",
         "{x} का इतिहास क्या है?", "क्या तुम्हें {x} पसंद है?", "{x} कहाँ से आता है?", "{x} किसने बनाया?",
         "{x} पर कविता लिखो।", "{x} कितने का है?", "{x} का वज़न कितना है?", "मुझे {x} सिखाओ।", "{x} कब बना?",
-    )),
-    "es": Wording((
+    ),
+    "es": (
         "¿Quién inventó {x}?", "¿Quién descubrió {x}?", "¿Cuántos años tiene {x}?", "Explícame {x}.",
         "¿Cuánto cuesta {x}?", "¿Cómo funciona {x}?", "¿Por qué es importante {x}?", "¿Dónde encuentro {x}?",
         "¿Qué es {x}?", "¿Qué significa {x}?", "¿Dónde está {x}?", "¿Quién es {x}?", "¿Quién fue {x}?",
         "¿A quién le gusta {x}?", "Háblame de {x}.", "¿Qué sabes de {x}?", "¿De dónde viene {x}?", "¿Te gusta {x}?",
         "¿Dónde puedo comprar {x}?", "Escribe un poema sobre {x}.", "¿Quién escribió {x}?", "¿Cuánto pesa {x}?",
         "¿Cuándo nació {x}?", "¿Quién creó {x}?", "¿Qué tan grande es {x}?",
-    )),
-    "th": Wording((
+    ),
+    "th": (
         "ใครเป็นคนคิดค้น{x}", "ใครค้นพบ{x}", "{x}อายุเท่าไร", "อธิบายเรื่อง{x}", "{x}ราคาเท่าไร", "{x}ทำงานอย่างไร",
         "ทำไม{x}ถึงสำคัญ", "หา{x}ได้ที่ไหน", "{x}คืออะไร", "{x}แปลว่าอะไร", "{x}อยู่ที่ไหน", "{x}คือใคร", "ใครชอบ{x}",
         "เล่าเรื่อง{x}", "คุณรู้อะไรเกี่ยวกับ{x}", "{x}มาจากไหน", "คุณชอบ{x}ไหม", "ซื้อ{x}ได้ที่ไหน",
         "เขียนกลอนเกี่ยวกับ{x}",
         "ใครเขียน{x}", "{x}หนักเท่าไร", "{x}ใหญ่แค่ไหน", "ใครสร้าง{x}", "{x}เกิดขึ้นเมื่อไร", "สอน{x}หน่อย",
-    )),
+    ),
 }  # fmt: skip
+QUESTIONS: Final = {lang: Wording(asked, practice=topic.QUESTIONS[lang]) for lang, asked in _QUESTIONS.items()}
 
 _TOPICS: Final = {
     "en": """the telephone|electricity|gravity|the internet|pizza|football|chess|the piano|the stock market|physics|
@@ -185,9 +186,12 @@ def capital(rng: random.Random, split: Split, wordings: Mapping[str, Wording]) -
     return lang, wordings[lang].draw(rng, split).format(n=name, g=genitive)
 
 
-def large_sum(rng: random.Random) -> str:
-    """A sum beyond the published range."""
-    pair = [rng.randint(100, 9999), rng.randint(0, 9999)]
+def large_sum(rng: random.Random, split: Split) -> str:
+    """A sum beyond the published range; in training, of numbers of any length."""
+    if split is Split.TRAIN and rng.random() < 0.6:
+        pair = [rng.randrange(100, 10 ** rng.randint(3, 5)), rng.randrange(10 ** rng.randint(1, 4))]
+    else:
+        pair = [rng.randint(100, 9999), rng.randint(0, 9999)]
     rng.shuffle(pair)
     return f"{pair[0]} {rng.choice('+-')} {pair[1]}"
 

@@ -21,19 +21,32 @@ def folded(text: str) -> str:
 class Wording:
     """The ways to put one thing, each in training or held out, decided by a checksum of the template.
 
-    The first few are always trained on: those are the ways that most people choose.
+    The first few are always trained on: those are the ways that most people choose. `practice` is for training only,
+    but for what of it is held out.
     """
 
-    def __init__(self, templates: Iterable[str], always: int = 1) -> None:
+    def __init__(self, templates: Iterable[str], always: int = 1, practice: Iterable[str] = ()) -> None:
         unique = tuple(dict.fromkeys(templates))
         self._common = unique[:always]
         by_checksum = sorted(unique[always:], key=lambda text: zlib.crc32(text.encode()))
         held_out = frozenset(map(folded, by_checksum[: max(2, round(_HELD_OUT_SHARE * len(by_checksum)))]))
         held_out -= frozenset(map(folded, unique[:always]))
+        self._held_out = held_out
         self.templates: Final = {
             Split.TRAIN: tuple(text for text in unique if folded(text) not in held_out),
             Split.HELD_OUT: tuple(text for text in unique if folded(text) in held_out),
         }
+        more = tuple(text for text in practice if not self.holds_out(text))
+        self._trained: Final = tuple(dict.fromkeys(self.templates[Split.TRAIN] + more))
+
+    def holds_out(self, template: str, asked: str = "") -> bool:
+        """Tell whether this is a template kept for evaluation, or holds one that is more than what is `asked` for."""
+        text, bare = folded(template), folded(asked)
+        return text in self._held_out or any(held_out in text for held_out in self._held_out if held_out != bare)
+
+    def draw_trained(self, rng: random.Random) -> str:
+        """Draw a template of training, those for practice among them."""
+        return rng.choice(self._trained)
 
     def draw(self, rng: random.Random, split: Split) -> str:
         """Draw a template of this split; in training, one of the first few more often."""

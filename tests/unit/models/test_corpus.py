@@ -4,8 +4,9 @@ import random
 
 import pytest
 
-from models.training import identity, skill, tooling, unknown, world
+from models.training import contrast, identity, skill, tooling, unknown, world
 from models.training.corpus import EVALUATED, SHORT_CHUNKS, held_out_dialogs, training_dialogs
+from models.training.place import practice_place
 from models.training.sample import Dialog
 from models.training.skill import CLAIMED_OPERAND, operands
 from models.training.word import Split, is_held_out, person, word
@@ -55,6 +56,28 @@ def test_held_out_phrasings_are_not_training_phrasings(wording: Wording) -> None
     train, held_out = wording.templates[Split.TRAIN], wording.templates[Split.HELD_OUT]
     assert len(train) > len(held_out) >= 2
     assert not set(train) & set(held_out)
+
+
+@pytest.mark.parametrize("lang", world.LANGUAGES)
+def test_practice_holds_no_held_out_phrasing(lang: str) -> None:
+    rng = random.Random(0)
+    capital, question = skill.CAPITAL[lang], unknown.QUESTIONS[lang]
+    drawn = [contrast.capital_template(rng, lang, skill.CAPITAL) for _ in range(200)]
+    assert not {*map(folded, drawn)} & {*map(folded, capital.templates[Split.HELD_OUT])}
+    held_out = tuple(map(folded, question.templates[Split.HELD_OUT]))
+    drawn = [contrast.topic_template(rng, lang, unknown.QUESTIONS) for _ in range(200)]
+    drawn += [question.draw_trained(rng) for _ in range(500)]
+    assert not [text for text in map(folded, drawn) if any(kept in text for kept in held_out)]
+
+
+@pytest.mark.parametrize("lang", world.LANGUAGES)
+def test_practice_places_are_neither_taught_nor_held_out(lang: str) -> None:
+    rng = random.Random(0)
+    taught = {country.names[lang].lower() for country in world.COUNTRIES}
+    for _ in range(500):
+        place = practice_place(rng, lang)
+        assert place.lower() not in taught
+        assert not is_held_out(place)
 
 
 def test_values_are_split_by_value() -> None:

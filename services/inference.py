@@ -45,15 +45,13 @@ from services.routing.guard import routed_guard
 from services.routing.router import Router
 from services.status import RETRY_ELSEWHERE_S
 from services.telemetry.record import call_record
+from services.time_limit import budget_s
 
 _INLINE_BYTES = 2 * 1024
 """Requests larger than this are tokenized off the event loop: they take more than about a millisecond."""
 
 _MAX_TOKENS = 262_144
 """Of Tokenize and Detokenize: twice Llama 3.1's context."""
-
-_LEAST_MARGIN = 0.1
-"""Part of the time given that TIME_LIMIT keeps in hand, where `deadline_margin_s` would be more."""
 
 _TAKES_PER_S = 4.0
 """Of an answer that nobody reads before its end: often enough that no piece of the work is long."""
@@ -233,10 +231,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         return Guard(model.name, reads_chats, lambda request: classify(request, self._models, origin().urgent))
 
     def _budget_s(self, context: Context) -> float | None:
-        remaining: float | None = context.time_remaining()
-        if remaining is None:
-            return None
-        return float(remaining - min(self._config.deadline_margin_s, remaining * _LEAST_MARGIN))
+        return budget_s(context.time_remaining(), self._config.deadline_margin_s)
 
 
 def _message(event: generate_pb2.StreamEvent) -> generate_pb2.GenerateStreamResponse:

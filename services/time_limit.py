@@ -1,10 +1,13 @@
-"""A limit in time for what a task does itself."""
+"""Limits in time: of what a task does itself, and of an answer whose call has a deadline."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+_MARGIN_SHARE = 0.1
+"""Part of the time left that an answer's end keeps in hand, where the margin asked for would be more."""
 
 
 @contextmanager
@@ -32,3 +35,13 @@ def time_limit(seconds: float, error: Exception | None = None) -> Iterator[None]
         raise error or asyncio.TimeoutError from None
     finally:
         timer.cancel()
+
+
+def budget_s(remaining_s: float | None, margin_s: float) -> float | None:
+    """Give the seconds that an answer may take so that its end arrives before the call's deadline; None without one.
+
+    Args:
+        remaining_s: seconds to the deadline.
+        margin_s: seconds to keep in hand, at most a tenth of those left.
+    """
+    return None if remaining_s is None else remaining_s - min(margin_s, remaining_s * _MARGIN_SHARE)

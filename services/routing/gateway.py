@@ -30,6 +30,7 @@ from services.routing.relay import Call, StreamRelay, Used, ask, off_loop, used
 from services.routing.route import Route
 from services.routing.router import Router
 from services.telemetry.record import call_record
+from services.time_limit import budget_s
 
 _FORWARDED = ("traceparent", "tracestate")
 """Metadata of the client's that workers are told, beside the request id."""
@@ -140,8 +141,7 @@ class Gateway(ServiceInterceptor):
 
     def _budget_s(self, context: Context) -> float | None:
         """Give the seconds that a worker has, which ends its answer shortly before the deadline."""
-        remaining: float | None = context.time_remaining()
-        return None if remaining is None else remaining - self._deadline_margin_s
+        return budget_s(context.time_remaining(), self._deadline_margin_s)
 
     async def _list_models(
         self, listed: model_pb2.ListModelsResponse, context: Context

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import pytest_asyncio
 
 from tests.service.rig import model_config, serving, simulator, soon
@@ -33,3 +34,9 @@ async def echo(echo_rig):
     """The server that echoes, idle before and after."""
     yield echo_rig
     await soon(echo_rig.until_idle())
+
+
+@pytest.fixture
+def early_limit(monkeypatch):
+    """End answers at a tenth of the time that their calls have: the rest is for a machine that is busy."""
+    monkeypatch.setattr("services.time_limit._MARGIN_SHARE", 0.9)

@@ -19,6 +19,8 @@ DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION =
 END_STREAM, END_HEADERS, ACK = 1, 4, 1
 INITIAL_WINDOW_SIZE = 4
 """Of SETTINGS."""
+FIRST_WINDOW = 65_535
+"""Bytes that may be sent before anything was heard (RFC 9113, 6.9.2)."""
 SERVICE = "/paddock.v1.InferenceService/"
 
 
@@ -84,6 +86,9 @@ class RawConnection:
         self._reading: asyncio.Task[None] | None = None
         self._stream = -1
         self._greeted = False
+        self._first_window = FIRST_WINDOW
+        self._window = defaultdict(lambda: self._first_window)  # bytes that may be sent, by stream; 0 is all of them
+        self._window[0] = FIRST_WINDOW
 
     @classmethod
     async def open(
@@ -116,6 +121,16 @@ class RawConnection:
         await self.send(raw + (b"" if body is None else data(stream, message(body), end=True)))
         return stream
 
+    async def post(self, stream: int, raw: bytes) -> None:
+        """Send the data of a call and end it, no faster than the server takes it; stop where it has answered."""
+        while raw and not self._over(stream):
+            await self.until(lambda: self._over(stream) or (self._window[0] > 0 and self._window[stream] > 0))
+            part = raw[: min(self._window[0], self._window[stream], 2**14)]
+            raw = raw[len(part) :]
+            self._window[0] -= len(part)
+            self._window[stream] -= len(part)
+            await self.send(data(stream, part, end=not raw))
+
     def next_stream(self) -> int:
         """Give the id of a new stream."""
         self._stream += 2
@@ -123,8 +138,11 @@ class RawConnection:
 
     async def status(self, stream: int) -> str:
         """Wait for the `grpc-status` of a stream."""
-        await self.until(lambda: "grpc-status" in self.headers[stream] or stream in self.reset)
+        await self.until(lambda: self._over(stream))
         return self.headers[stream].get("grpc-status", f"reset {self.reset.get(stream)}")
+
+    def _over(self, stream: int) -> bool:
+        return "grpc-status" in self.headers[stream] or stream in self.reset
 
     async def until(self, condition) -> None:
         """Wait for what arrives to fulfil a condition."""
@@ -173,8 +191,17 @@ class RawConnection:
             self.pongs += 1
         elif kind == PING:
             self._writer.write(frame(PING, ACK, payload=payload))
+        elif kind == WINDOW_UPDATE:
+            self._window[stream] += int.from_bytes(payload, "big")
         elif kind == SETTINGS and not flags & ACK and self._greeted:
             self._writer.write(frame(SETTINGS, ACK))
+            self._open_windows(dict(struct.iter_unpack(">HI", payload)).get(INITIAL_WINDOW_SIZE, self._first_window))
+
+    def _open_windows(self, size: int) -> None:
+        """Apply a setting that holds for the streams there are, too (RFC 9113, 6.9.2)."""
+        for stream in self._window.keys() - {0}:
+            self._window[stream] += size - self._first_window
+        self._first_window = size
 
 
 def data(stream: int, raw: bytes, *, end: bool = False) -> bytes:

@@ -183,7 +183,8 @@ async def serving(
     **server: Any,
 ) -> AsyncIterator[Rig]:
     """Serve models on a free port. `backend` takes the place of the first model's; the rest configures the server."""
-    config = ServerConfig(**{"address": "127.0.0.1:0", "drain_s": 1.0, "close_s": 5.0, **server})
+    defaults = {"address": "127.0.0.1:0", "drain_s": 1.0, "close_s": 5.0, "deadline_margin_s": 60.0}
+    config = ServerConfig(**{**defaults, **server})
     named = {model.name: model for model in models}
     told = telemetry or TelemetryConfig()
     rig_server = Server(PaddockConfig(named, routing or RoutingConfig(), config, told))

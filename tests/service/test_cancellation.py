@@ -124,34 +124,31 @@ async def test_cancelling_one_leaves_the_others(slow):
 
 
 @pytest.mark.parametrize("method", ["generate", "stream"])
-async def test_the_time_limit_gives_the_partial_text_before_the_deadline(slow, method):
+async def test_the_time_limit_gives_the_partial_text_before_the_deadline(slow, early_limit, method):
     async with slow() as rig:
-        started = time.monotonic()
-        answer = await getattr(rig, method)(long_request(), timeout=1.5)
-        took = time.monotonic() - started
+        answer = await getattr(rig, method)(long_request(), timeout=10.0)
 
         output = answer.outputs[0]
         assert output.finished.reason == 4, "TIME_LIMIT"
         assert output.text
         assert 0 < len(output.tokens) < 400
         assert output.finished.completion_tokens == len(output.tokens) == answer.usage.completion_tokens
-        assert 1.0 < took < 1.5
         await rig.until_idle()
 
 
-async def test_the_time_limit_ends_all_outputs(slow):
+async def test_the_time_limit_ends_all_outputs(slow, early_limit):
     async with slow() as rig:
-        stream = await rig.stream(long_request(n=3), timeout=1.0)
+        stream = await rig.stream(long_request(n=3), timeout=5.0)
 
         assert [output.reason for output in stream.outputs] == ["TIME_LIMIT"] * 3
         assert not stream.outputs[2].tokens, "it was still waiting"
         await rig.until_idle()
 
 
-async def test_partial_text_is_the_beginning_of_the_whole_text(slow, rig):
+async def test_partial_text_is_the_beginning_of_the_whole_text(slow, early_limit, rig):
     whole = await rig.stream(long_request(strings=["never comes"]))
     async with slow() as paced:
-        part = await paced.stream(long_request(strings=["never comes"]), timeout=1.0)
+        part = await paced.stream(long_request(strings=["never comes"]), timeout=10.0)
 
         ids = part.only.ids
         assert ids == whole.only.ids[: len(ids)]
@@ -159,14 +156,14 @@ async def test_partial_text_is_the_beginning_of_the_whole_text(slow, rig):
         assert part.only.text == raw.decode(errors="replace")
 
 
-async def test_a_deadline_that_comes_while_queued(slow):
+async def test_a_deadline_that_comes_while_queued(slow, early_limit):
     async with slow() as rig:
         running = [rig.stub.GenerateStream(long_request()) for _ in range(2)]
         for call in running:
             await first_token(call)
 
         for method in (rig.generate, rig.stream):
-            failed = await failure(method(long_request(), timeout=0.6))
+            failed = await failure(method(long_request(), timeout=5.0))
             assert failed.code is Code.DEADLINE_EXCEEDED
             assert failed.reason == "DEADLINE_TOO_SHORT"
         await rig.until_load(2, 0)
@@ -175,17 +172,17 @@ async def test_a_deadline_that_comes_while_queued(slow):
         await rig.until_idle()
 
 
-async def test_a_deadline_that_comes_before_the_first_token(checkpoint):
+async def test_a_deadline_that_comes_before_the_first_token(checkpoint, early_limit):
     backend = simulator(time_to_first_token_s=30)
     async with serving(model_config(checkpoint, backend)) as rig:
-        failed = await failure(rig.stream(request(), timeout=0.5))
+        failed = await failure(rig.stream(request(), timeout=5.0))
 
         assert failed.code is Code.DEADLINE_EXCEEDED
         assert failed.reason == "DEADLINE_TOO_SHORT"
         await rig.until_idle()
 
 
-async def test_a_deadline_does_not_wait_for_the_step_in_progress(checkpoint):
+async def test_a_deadline_does_not_wait_for_the_step_in_progress(checkpoint, early_limit):
     """The call is answered in time; its place is free when the backend has let go."""
     may_end = asyncio.Event()
 
@@ -198,7 +195,7 @@ async def test_a_deadline_does_not_wait_for_the_step_in_progress(checkpoint):
 
     backend = ScriptedBackend(script)
     async with serving(model_config(checkpoint), backend=backend) as rig:
-        failed = await failure(rig.stream(request(), timeout=0.5))
+        failed = await failure(rig.stream(request(), timeout=5.0))
         assert failed.reason == "DEADLINE_TOO_SHORT", "not the client's own"
         assert backend.running == 1
         may_end.set()
@@ -214,10 +211,10 @@ async def test_a_deadline_that_is_hopeless(slow, timeout):
         await rig.until_idle()
 
 
-async def test_a_backend_that_hangs_is_ended_by_the_deadline(checkpoint):
+async def test_a_backend_that_hangs_is_ended_by_the_deadline(checkpoint, early_limit):
     backend = simulator(fault=Fault.HANG_AT_TOKEN, fault_at_token=5)
     async with serving(model_config(checkpoint, backend)) as rig:
-        stream = await rig.stream(request(), timeout=0.5)
+        stream = await rig.stream(request(), timeout=5.0)
 
         assert stream.only.reason == "TIME_LIMIT"
         assert len(stream.only.ids) == 5
@@ -289,7 +286,7 @@ async def _read_out(call) -> None:
         pass
 
 
-async def test_a_step_that_takes_long_does_not_cost_the_partial_answer(checkpoint):
+async def test_a_step_that_takes_long_does_not_cost_the_partial_answer(checkpoint, early_limit):
     let_go = asyncio.Event()
 
     async def script(wanted):
@@ -301,10 +298,10 @@ async def test_a_step_that_takes_long_does_not_cost_the_partial_answer(checkpoin
 
     backend = ScriptedBackend(script)
     async with serving(model_config(checkpoint), backend=backend) as rig:
-        answer = await rig.generate(request(), timeout=1.0)
+        answer = await rig.generate(request(), timeout=5.0)
         assert answer.outputs[0].finished.reason == 4, "TIME_LIMIT"
         assert answer.outputs[0].tokens
-        stream = await rig.stream(request(), timeout=1.0)
+        stream = await rig.stream(request(), timeout=5.0)
         assert stream.only.reason == "TIME_LIMIT"
         assert rig.admitted == 2, "the places are taken until the backend lets go"
         let_go.set()

@@ -165,7 +165,7 @@ def forever():
     async def script(wanted):
         while True:
             yield TokenDelta(tuple(map(byte_id, "on.")))
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
 
     return script
 
@@ -184,13 +184,13 @@ async def test_a_client_that_leaves_ends_the_workers_work(checkpoint):
             await until(lambda: runs(0))
 
 
-async def test_a_deadline_is_the_workers_budget(checkpoint):
+async def test_a_deadline_is_the_workers_budget(checkpoint, early_limit):
     async def script(wanted):
         yield TokenDelta((byte_id("a"),))
         await asyncio.Event().wait()
 
     async with gateway(model_config(checkpoint), backends=[ScriptedBackend(script)]) as (rig, _, _):
-        answer = await rig.generate(request(), timeout=2.0)
+        answer = await rig.generate(request(), timeout=5.0)
 
     assert answer.outputs[0].finished.reason == generate_pb2.FINISH_REASON_TIME_LIMIT
     assert answer.outputs[0].text == "a"

@@ -296,7 +296,7 @@ async def test_a_failure_ends_what_else_is_judged(folder):
         assert (backend.running, rig.admitted) == (0, 0)
 
 
-async def test_a_deadline_ends_the_work(folder):
+async def test_a_deadline_ends_the_work(folder, early_limit):
     async def script(request):
         await asyncio.Event().wait()
         yield
@@ -304,7 +304,7 @@ async def test_a_deadline_ends_the_work(folder):
     backend = RecordingBackend(script)
     context, _ = guarded(folder, backend=backend)
     async with context as rig:
-        failed = await failure(rig.stub.Classify(ClassifyRequest(inputs=[{"text": "x"}] * 3), timeout=1.0))
+        failed = await failure(rig.stub.Classify(ClassifyRequest(inputs=[{"text": "x"}] * 3), timeout=5.0))
         assert failed.code is Code.DEADLINE_EXCEEDED
         assert (backend.running, rig.admitted) == (0, 0)
 

@@ -211,11 +211,11 @@ async def test_mistakes_are_told_by_their_paths(prompt_guard):
         assert rig.admitted == 0
 
 
-async def test_a_deadline_ends_the_work(prompt_guard):
+async def test_a_deadline_ends_the_work(prompt_guard, early_limit):
     context, backend = prompt_guard
     backend.hold = asyncio.Event().wait
     async with context as rig:
-        failed = await failure(rig.stub.Classify(ClassifyRequest(inputs=[{"text": "x"}]), timeout=1.0))
+        failed = await failure(rig.stub.Classify(ClassifyRequest(inputs=[{"text": "x"}]), timeout=5.0))
         assert failed.code is Code.DEADLINE_EXCEEDED
         assert failed.reason == "DEADLINE_TOO_SHORT"
         assert (backend.running, rig.admitted) == (0, 0)

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from services.time_limit import time_limit
+from services.time_limit import budget_s, time_limit
 
 
 async def test_what_takes_too_long_ends():
@@ -47,3 +47,10 @@ async def test_a_cancellation_stays_one():
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+@pytest.mark.parametrize(
+    ("remaining_s", "expected_s"), [(None, None), (10.0, 9.75), (2.0, 1.8), (0.1, 0.09), (0.0, 0.0)]
+)
+def test_an_answer_ends_a_quarter_of_a_second_before_its_deadline_or_a_tenth_of_the_time_left(remaining_s, expected_s):
+    assert budget_s(remaining_s, 0.25) == pytest.approx(expected_s)

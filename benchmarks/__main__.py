@@ -10,7 +10,7 @@ import runpy
 import signal
 import sys
 
-NAMES = ("engine", "serve", "wire", "gateway", "overload", "tokenize", "tensorrt_llm")
+NAMES = ("engine", "profile", "serve", "wire", "gateway", "overload", "tokenize", "tensorrt_llm")
 _OTHERS = ("report", "stress", "drill", "soak")
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import drill, engine, gateway, overload, serve, soak, tensorrt_llm, tokenize, wire
+from benchmarks import drill, engine, gateway, overload, profile, serve, soak, tensorrt_llm, tokenize, wire
 from benchmarks.contender import ROOT
 from benchmarks.peers import PYTHON
 from benchmarks.result import RESULTS, spread, table
@@ -25,6 +25,7 @@ _NOT_RUN = "not run"
 _MEASUREMENTS: dict[str, tuple[Callable[[Mapping[str, Any]], str], str]] = {
     "engine": (engine.markdown, engine.__doc__ or ""),
     "engine-cuda": (engine.markdown, engine.__doc__ or ""),
+    "profile": (profile.markdown, profile.__doc__ or ""),
     "serve": (serve.markdown, serve.__doc__ or ""),
     "wire": (wire.markdown, wire.__doc__ or ""),
     "overload": (overload.markdown, overload.__doc__ or ""),

@@ -109,52 +109,50 @@ def paddock_attention(
     """
     # [T, heads, head_dim] from here on
     query, key, value = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
-    return attend(paddock_step, module.layer_idx, query, key, value, scaling)[None], None
+    return attend(paddock_step, module.layer_idx, query, torch.stack((key, value), 1), scaling)[None], None
 
 
-def attend(step: StepLayout, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
+def attend(step: StepLayout, layer: int, query: Tensor, kept: Tensor, scaling: float) -> Tensor:
     """Write the step's keys and values into the cache and attend.
 
     Args:
         step: which token belongs to whom.
         layer: index of the layer.
         query: [T, heads, head_dim], rotated.
-        key: [T, kv_heads, head_dim], rotated; `value` likewise.
+        kept: [T, 2 (key, rotated, and value), kv_heads, head_dim].
         scaling: of the products of queries and keys.
 
     Returns:
         [T, heads, head_dim]
     """
     if len(step.groups) == 1 and not step.chunks:
-        return _decode(step.groups[0], layer, query, key, value, scaling)
+        return _decode(step.groups[0], layer, query, kept, scaling)
     output = torch.zeros_like(query, memory_format=torch.contiguous_format)
     for group in step.groups:
         span = slice(group.offset, group.offset + len(group.rows))
-        output[span] = _decode(group, layer, query[span], key[span], value[span], scaling)
+        output[span] = _decode(group, layer, query[span], kept[span], scaling)
     for chunk in step.chunks:
         span = slice(chunk.offset, chunk.offset + chunk.count)
-        output[span] = _prefill(chunk, layer, query[span], key[span], value[span], scaling)
+        output[span] = _prefill(chunk, layer, query[span], kept[span], scaling)
     return output
 
 
-def _decode(group: DecodeGroup, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
-    keys, values = group.data[layer]  # [rows, kv_heads, capacity, head_dim]
-    count, kv_heads, head_dim = key.shape
-    keys[group.rows, :, group.positions] = key
-    values[group.rows, :, group.positions] = value
+def _decode(group: DecodeGroup, layer: int, query: Tensor, kept: Tensor, scaling: float) -> Tensor:
+    cache = group.data[layer]  # [2, rows, kv_heads, capacity, head_dim]
+    count, _, kv_heads, head_dim = kept.shape
+    cache[:, group.rows, :, group.positions] = kept
+    keys, values = cache[:, :count]
     folded = query.reshape(count, kv_heads, -1, head_dim)
-    attended = scaled_dot_product_attention(folded, keys[:count], values[:count], attn_mask=group.mask, scale=scaling)
+    attended = scaled_dot_product_attention(folded, keys, values, attn_mask=group.mask, scale=scaling)
     return attended.reshape(count, -1, head_dim)
 
 
-def _prefill(chunk: Chunk, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
+def _prefill(chunk: Chunk, layer: int, query: Tensor, kept: Tensor, scaling: float) -> Tensor:
     end = chunk.start + chunk.count
-    keys, values = chunk.data[layer]  # [kv_heads, capacity, head_dim]
-    kv_heads, _, head_dim = keys.shape
-    keys[:, chunk.start : end] = key.transpose(0, 1)
-    values[:, chunk.start : end] = value.transpose(0, 1)
+    cache = chunk.data[layer]  # [2, kv_heads, capacity, head_dim]
+    _, kv_heads, _, head_dim = cache.shape
+    cache[:, :, chunk.start : end] = kept.permute(1, 2, 0, 3)
+    keys, values = cache[:, None, :, :end]
     folded = query.transpose(0, 1).reshape(1, kv_heads, -1, head_dim)
-    attended = scaled_dot_product_attention(
-        folded, keys[None, :, :end], values[None, :, :end], attn_mask=chunk.mask, scale=scaling
-    )
+    attended = scaled_dot_product_attention(folded, keys, values, attn_mask=chunk.mask, scale=scaling)
     return attended.reshape(-1, chunk.count, head_dim).transpose(0, 1)

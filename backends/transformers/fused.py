@@ -82,11 +82,10 @@ class FusedLayer(nn.Module):
         """
         tokens = hidden_states[0]
         mixed = self.qkv(self._normalized(tokens)).view(-1, self.heads + 2 * self.kv_heads, self.head_dim)
-        rotating = self.heads + self.kv_heads
-        pairs = torch.view_as_complex(mixed[:, :rotating].unflatten(-1, (-1, 2)))
-        rotated = torch.view_as_real(pairs * position_embeddings).flatten(-2)
-        query, key, value = rotated[:, : self.heads], rotated[:, self.heads :], mixed[:, rotating:]
-        attended = attend(paddock_step, self.layer_index, query, key, value, self.scaling)
+        pairs = mixed[:, : self.heads + self.kv_heads].unflatten(-1, (-1, 2))
+        torch.view_as_complex(pairs).mul_(position_embeddings)
+        query, kept = mixed[:, : self.heads], mixed[:, self.heads :].unflatten(1, (2, -1))
+        attended = attend(paddock_step, self.layer_index, query, kept, self.scaling)
         tokens = self.output.plus(attended.flatten(-2), tokens)
         normed = self._normalized(tokens)
         return self.down.plus(self.up.times(normed, self.gate.silu(normed)), tokens)[None]

@@ -1,0 +1,184 @@
+"""Where the time of a decoding step goes in the Transformers backend's engine on CPU, and what bounds it.
+
+For each number of streams these take turns: a step; its products alone, one after the other, with nothing between them;
+and a sum over a large buffer, which is how fast the machine reads at that moment. What the products alone reach of the
+memory's bandwidth, and of the multiplications that the machine can do, is what bounds a step; what a step takes longer
+than they do is the rest of it. Figures are medians and quartiles of turns. How the time divides among operators is told
+by PyTorch's profiler, which makes small ones look larger than they are.
+
+    python -m benchmarks profile [--size 100M] [--streams 1 8 32] [--turns 40] [--threads 4]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
+
+from backends.transformers.assembly import build_engine
+from backends.transformers.config import TransformersConfig
+from backends.transformers.engine import Engine
+from backends.transformers.fused import FusedLayer
+from backends.transformers.linear import PackedLinear
+from backends.types import GenerationRequest, Sampling
+from benchmarks import ceiling
+from benchmarks.checkpoint import PROMPT_IDS, SHAPES, write_checkpoint
+from benchmarks.result import RESULTS, save, table
+
+_PROMPT = 64
+_STEPS_A_TURN = 5
+_BUFFER_BYTES = 2**29
+_GROUPS = {"products": "linear_pointwise", "attention": "scaled_dot_product", "writing keys and values": "index_put"}
+"""What an operator's name contains."""
+_REST = "other operators"
+
+
+def main() -> None:
+    """Measure, print, save."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", choices=SHAPES, default="100M")
+    parser.add_argument("--streams", type=int, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--turns", type=int, default=40)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        write_checkpoint(Path(folder), arguments.size)
+        engine = _engine(folder, arguments.threads, max(arguments.streams))
+        peak = ceiling.flops_per_s("cpu")
+        with torch.inference_mode():
+            results = [_measure(engine, streams, arguments.turns) for streams in arguments.streams]
+    report = {"settings": vars(arguments), "flops_per_s": peak, "results": results}
+    print(markdown(report))
+    print(f"\nwritten to {save('profile', report, arguments.out)}")
+
+
+def markdown(report: Mapping[str, Any]) -> str:
+    """Write the tables of a saved result."""
+    return "\n\n".join([_bounds(report), _shares(report)])
+
+
+def _engine(folder: str, threads: int, slots: int) -> Engine:
+    torch.set_num_threads(threads)
+    config = TransformersConfig(
+        checkpoint=folder, device="cpu", max_concurrency=slots, num_threads=threads, cache_gib=1.0
+    )
+    engine, _, _ = build_engine(config)
+    assert isinstance(engine, Engine)
+    return engine
+
+
+def _measure(engine: Engine, streams: int, turns: int) -> dict[str, Any]:
+    """Take turns while all streams decode."""
+    steps = (turns + 2) * _STEPS_A_TURN + 1
+    rng = random.Random(streams)
+    for ticket in range(streams):
+        prompt = tuple(rng.choices(PROMPT_IDS, k=_PROMPT))
+        engine.add(
+            ticket, GenerationRequest(prompt=prompt, max_tokens=steps + 1, sampling=Sampling(seed=0, temperature=0.0))
+        )
+    while sum(len(emission.delta.token_ids) for emission in engine.step() if emission.delta) < streams:
+        pass
+    products, weights = _products(engine, streams)
+    buffer = torch.ones(_BUFFER_BYTES // 4)
+    taken: dict[str, list[float]] = {"step": [], "products": [], "sum": []}
+    for _ in range(turns):
+        taken["step"].append(_seconds(engine.step))
+        taken["products"].append(_seconds(products))
+        taken["sum"].append(_seconds(buffer.sum, 1))
+    shares = _profiled(engine)
+    for ticket in range(streams):
+        engine.cancel(ticket)
+    times = {f"{name}_s": values for name, values in taken.items()}
+    return {"streams": streams, "weights": weights, **times, "shares": shares}
+
+
+def _seconds(work: Callable[[], Any], times: int = _STEPS_A_TURN) -> float:
+    started = time.perf_counter()
+    for _ in range(times):
+        work()
+    return (time.perf_counter() - started) / times
+
+
+def _products(engine: Engine, rows: int) -> tuple[Callable[[], None], int]:
+    """Give what multiplies as a step does, and nothing else, and the number of weights that it reads."""
+    model = engine._model  # noqa: SLF001 - its parts are what is measured
+    hidden, wide = (torch.randn(rows, size) for size in (model.config.hidden_size, model.config.intermediate_size))
+    pairs: list[tuple[PackedLinear, Tensor]] = [(model.lm_head, hidden)]
+    for layer in model.model.layers:
+        assert isinstance(layer, FusedLayer), "this PyTorch lacks what fuses layers"
+        attended = torch.randn(rows, layer.heads * layer.head_dim)
+        pairs += [(layer.qkv, hidden), (layer.output, attended)]
+        pairs += [(layer.gate, hidden), (layer.up, hidden), (layer.down, wide)]
+
+    def multiply() -> None:
+        for linear, x in pairs:
+            linear(x)
+
+    return multiply, sum(linear.out_features * x.shape[1] for linear, x in pairs)
+
+
+def _profiled(engine: Engine) -> dict[str, float]:
+    """Give the parts of the time in operators, in [0, 1], over a turn of steps."""
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        for _ in range(_STEPS_A_TURN):
+            engine.step()
+    taken = dict.fromkeys((*_GROUPS, _REST), 0.0)
+    for operator in profiler.key_averages():
+        group = next((name for name, part in _GROUPS.items() if part in operator.key), _REST)
+        taken[group] += operator.self_cpu_time_total
+    return {name: time_us / sum(taken.values()) for name, time_us in taken.items()}
+
+
+def _bounds(report: Mapping[str, Any]) -> str:
+    header = [
+        "streams",
+        "a step, ms",
+        "its products alone, ms",
+        "of the step",
+        "they read, GB/s",
+        "of what a sum reads",
+    ]
+    rows = []
+    for result in report["results"]:
+        steps, products, sums = (result[f"{name}_s"] for name in ("step", "products", "sum"))
+        read = [4 * result["weights"] / seconds for seconds in products]
+        multiplied = [2 * result["streams"] * result["weights"] / seconds for seconds in products]
+        rows.append(
+            [
+                str(result["streams"]),
+                *(_middle([1e3 * seconds for seconds in values], 1) for values in (steps, products)),
+                _middle([part / whole for part, whole in zip(products, steps, strict=True)]),
+                _middle([rate / 1e9 for rate in read], 1),
+                _middle([rate * seconds / _BUFFER_BYTES for rate, seconds in zip(read, sums, strict=True)]),
+                _middle([rate / 1e9 for rate in multiplied], 0),
+                _middle([rate / report["flops_per_s"] for rate in multiplied]),
+            ]
+        )
+    return table([*header, "they multiply, GFLOP/s", "of what a large product does"], rows)
+
+
+def _middle(values: list[float], digits: int = 2) -> str:
+    """Write the median with the quartiles: single turns say what others do on the machine."""
+    low, middle, high = statistics.quantiles(values, n=4)
+    return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def _shares(report: Mapping[str, Any]) -> str:
+    names = (*_GROUPS, _REST)
+    rows = [[str(r["streams"]), *(f"{r['shares'][name]:.1%}" for name in names)] for r in report["results"]]
+    return table(["streams, profiled", *names], rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -5,11 +5,12 @@ each, in turn, in one run. Added latency is the client's, less that of the direc
 first message, from the request, and of every message, from its stamp. CPU is user and system time of the gateway's
 process and those it started; tokens/s a core is what that CPU would relay if it had one core to itself.
 
-Scenes: `quiet`, few streams with a token a message; `busy`, many, a token a message; `gathered`, many streams whose
-messages have 16 tokens, as Paddock's workers write them under load; `flood`, such as fast as the gateway takes them.
-The servers behind the HTTP gateways send as many events, each with as many tokens.
+Scenes: `alone`, one short stream after the other; `quiet`, few streams that begin together, a token a message; `busy`,
+many of them; `gathered`, many streams whose messages have 16 tokens, as Paddock's workers write them under load;
+`flood`, such as fast as the gateway takes them. The servers behind the HTTP gateways send as many events, each with as
+many tokens.
 
-    python -m benchmarks gateway [--seconds 6] [--repeats 3] [--scenes NAME ...] [--quick]
+    python -m benchmarks gateway [--seconds 6] [--repeats 3] [--pairs 8] [--scenes NAME ...] [--quick]
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class Scene:
 
 
 SCENES = (
+    Scene("alone", 1, 5, 1, 0.02),
     Scene("quiet", 8, 100, 1, 0.02),
     Scene("busy", 64, 100, 1, 0.05),
     Scene("gathered", 256, 640, 16, 0.1),
@@ -59,14 +61,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument(
-        "--scenes", nargs="+", default=[scene.name for scene in SCENES], help="quiet busy gathered flood"
+        "--scenes", nargs="+", default=[scene.name for scene in SCENES], help="alone quiet busy gathered flood"
     )
     parser.add_argument("--only", nargs="+", default=[*GRPC, *HTTP], help="gateways")
+    parser.add_argument("--pairs", type=int, default=8, help="turns with telemetry, and without")
     parser.add_argument("--quick", action="store_true", help="one second, one repeat: does it run?")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.seconds, arguments.repeats = 1.0, 1
+        arguments.seconds, arguments.repeats, arguments.pairs = 1.0, 1, 2
     scenes = [_compare(scene, arguments) for scene in SCENES if scene.name in arguments.scenes]
     report = {"settings": vars(arguments), "scenes": scenes, "telemetry": _telemetry(arguments)}
     print(markdown(report))
@@ -167,7 +170,7 @@ def _telemetry(arguments: argparse.Namespace) -> dict[str, Any]:
     turns: dict[str, list[dict[str, Any]]] = {name: [] for name in _TELEMETRY}
     with _origin("grpc", scene) as origin:
         told = ["telemetry.metrics_address=127.0.0.1:0", f"telemetry.otlp_endpoint=http://{origin.address}"]
-        for repeat in range(2 * arguments.repeats):
+        for repeat in range(arguments.pairs):
             for name in _TELEMETRY if repeat % 2 else reversed(_TELEMETRY):
                 with gateway(origin, *(told if name == _TELEMETRY[1] else [])) as server:
                     turns[name].append(_measure("grpc", server, server, scene, arguments.seconds))

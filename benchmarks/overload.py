@@ -96,7 +96,8 @@ def main() -> None:
             results.append(asyncio.run(_measure(target, server, keys, arguments)))
     report = {"settings": vars(arguments), "results": results}
     print(markdown(report))
-    print(f"\nwritten to {save('overload', report, arguments.out)}")
+    name = "overload-short-wait" if arguments.max_wait < arguments.deadline else "overload"
+    print(f"\nwritten to {save(name, report, arguments.out)}")
 
 
 def markdown(report: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ memory's bandwidth, and of the multiplications that the machine can do, is what 
 than they do is the rest of it. Figures are medians and quartiles of turns. How the time divides among operators is told
 by PyTorch's profiler, which makes small ones look larger than they are.
 
-    python -m benchmarks profile [--size 100M] [--streams 1 8 32] [--turns 40] [--threads 4]
+    python -m benchmarks profile [--size 100M] [--streams 1 8 32] [--turns 40] [--threads 4] [--quick]
 """
 
 from __future__ import annotations
@@ -50,12 +50,15 @@ def main() -> None:
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--turns", type=int, default=40)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--quick", action="store_true", help="the tiny shape, a stream, two turns: does it run?")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.size, arguments.streams, arguments.turns, arguments.threads = "tiny", [1], 2, 1
     with tempfile.TemporaryDirectory() as folder:
         write_checkpoint(Path(folder), arguments.size)
         engine = _engine(folder, arguments.threads, max(arguments.streams))
-        peak = ceiling.flops_per_s("cpu")
+        peak = ceiling.flops_per_s("cpu", scale=8 if arguments.quick else 1)
         with torch.inference_mode():
             results = [_measure(engine, streams, arguments.turns) for streams in arguments.streams]
     report = {"settings": vars(arguments), "flops_per_s": peak, "results": results}

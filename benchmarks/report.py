@@ -29,6 +29,7 @@ _MEASUREMENTS: dict[str, tuple[Callable[[Mapping[str, Any]], str], str]] = {
     "serve": (serve.markdown, serve.__doc__ or ""),
     "wire": (wire.markdown, wire.__doc__ or ""),
     "overload": (overload.markdown, overload.__doc__ or ""),
+    "overload-short-wait": (overload.markdown, overload.__doc__ or ""),
     "tokenize": (tokenize.markdown, tokenize.__doc__ or ""),
     "tensorrt_llm": (tensorrt_llm.markdown, tensorrt_llm.__doc__ or ""),
     "gateway": (gateway.markdown, gateway.__doc__ or ""),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from filelock import FileLock
 from hypothesis import settings
 
 from tests.checkpoint import write_tokenizer
@@ -40,7 +42,16 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def llama_31_checkpoint(tmp_path_factory):
-    """A checkpoint folder with Llama 3.1's real tokenizer and no weights. Tests without it need no `llama-models`."""
+    """A checkpoint folder with Llama 3.1's real tokenizer and no weights. Tests without it need no `llama-models`.
+
+    Converting it takes seconds, so the processes of a run share it.
+    """
     from tests.llama_31 import write_checkpoint
 
-    return write_checkpoint(tmp_path_factory.mktemp("llama-3.1"))
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "llama-3.1"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "tokenizer.json").exists():
+            folder.mkdir(exist_ok=True)
+            write_checkpoint(folder)
+    return folder

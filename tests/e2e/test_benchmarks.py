@@ -28,6 +28,7 @@ def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
     trace = str(folder / "trace.json")
     bench("engine", "--quick", "--out", str(folder), "--streams", "2", "--against", "--trace", trace)
+    bench("profile", "--quick", "--out", str(folder))
     bench("wire", "--quick", "--out", str(folder))
     bench("overload", "--quick", "--targets", "worker", "--out", str(folder))
     return folder
@@ -44,6 +45,15 @@ def test_every_measurement_has_figures(results):
     assert size["prefix"]["ratios"]
     assert wire["results"][0]["paddock"][0]["cpu_us_per_token"] > 0
     assert 0 < wire["results"][0]["paddock"][0]["fairness"] <= 1
+
+
+def test_a_profile_tells_what_of_a_step_its_products_are(results):
+    report = json.loads((results / "profile.json").read_text())
+    (one,) = report["results"]
+    assert sum(one["shares"].values()) == pytest.approx(1)
+    assert all(share > 0 for share in one["shares"].values())
+    assert one["weights"] > 8192 * 64  # more than the vocabulary's
+    assert len(one["step_s"]) == len(one["products_s"]) == len(one["sum_s"]) == 2
 
 
 def test_an_overload_leaves_goodput_and_refusals(results):
@@ -71,6 +81,7 @@ def test_the_report_is_made_of_the_results(results):
     page = (docs / "benchmarks.md").read_text()
     assert "## engine" in page
     assert "| mixed | paddock |" in page
+    assert "| streams, profiled |" in page
     assert "## wire" in page
     assert "| 2x | heavy |" in page
     assert "not run" in page  # what is asked of a GPU

@@ -63,6 +63,7 @@ class ModelConfig:
         max_tokens: default of `GenerateRequest.max_tokens`.
         max_queue: outputs that may wait beyond those that compute.
         max_wait_s: seconds that a request may wait; what would have to wait longer is refused at once.
+        limits: what each caller may ask of it, beside what they may ask of all models.
         guards: other served models that judge what goes in and what comes out.
         backend: a backend's config, from conf/backend/.
     """
@@ -78,6 +79,7 @@ class ModelConfig:
     max_tokens: int = 1024
     max_queue: int = 256
     max_wait_s: float = 60.0
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
     guards: list[GuardConfig] = field(default_factory=list)
     backend: Any = MISSING
 
@@ -94,7 +96,7 @@ class ServerConfig:
             unencrypted, to this server and to workers.
         tls: certificates; without them connections are plain.
         api_keys: file of those who may call, with their keys' digests; see docs/security.md. Read again on changes.
-        limits: what each caller may ask, unless the file says otherwise of them.
+        limits: what each caller may ask of all models together, unless the file says otherwise of them.
         shared_cache: let callers share what was computed of prompts; each can then tell by an answer's time whether
             another has sent the same beginning.
         reflection: answer `grpc.reflection`.
@@ -186,6 +188,7 @@ def _check(config: PaddockConfig) -> None:
     names: dict[str, str] = {}
     for where, named in served.items():
         _check_names(where, named)
+        check_limits(f"{where}.limits", named.limits)
         for name in (named.name, *named.aliases):
             if name in names:
                 raise ConfigError(f"{where}.name: {name!r} is also {names[name]}'s; rename one")

@@ -138,12 +138,14 @@ class QueueFullError(ServiceError):
 
 
 class LimitExceededError(ServiceError):
-    """`caller` is past `limit`, by its name in the configuration."""
+    """`caller` is past `limit`, by its name in the configuration: of `model`, or of all models together."""
 
-    def __init__(self, caller: str, limit: str, retry_after_s: float) -> None:
-        super().__init__(f"caller {caller!r} is past the limit of {limit}")
+    def __init__(self, caller: str, limit: str, retry_after_s: float, model: str | None = None) -> None:
+        of_model = "" if model is None else f" of model {model!r}"
+        super().__init__(f"caller {caller!r} is past the limit of {limit}{of_model}")
         self.caller = caller
         self.limit = limit
+        self.model = model
         self.retry_after_s = retry_after_s
 
 

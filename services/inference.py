@@ -132,7 +132,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         model = self._models.find(request.model)
         call_record().concerns(model.name, request)
         typical_s = model.loaded.admission.service_time.mean_s if model.loaded else 0.0
-        with self._limiter.holding(origin().caller, tokens(request), typical_s) as hold:
+        with self._limiter.holding(origin().caller, tokens(request), typical_s, model.limiter) as hold:
             response = await classify(request, self._models, origin(), self._budget_s(context))
             hold.used = response.usage.total_tokens
             return response
@@ -165,7 +165,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         generation = await _off_loop(request, self._generation, request, plan, model, loaded, backend, pace)
         try:
             async with (
-                self._admitted(plan, generation, loaded, context) as computed,
+                self._admitted(plan, generation, model.limiter, loaded, context) as computed,
                 aclosing(generation.run(self._budget_s(context), computed)) as batches,
             ):
                 started = responses.started(plan, request_id(), model.name)
@@ -183,11 +183,16 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
 
     @asynccontextmanager
     async def _admitted(
-        self, plan: Plan, generation: Generation | GuardedGeneration, loaded: Loaded, context: Context
+        self,
+        plan: Plan,
+        generation: Generation | GuardedGeneration,
+        limiter: Limiter,
+        loaded: Loaded,
+        context: Context,
     ) -> AsyncIterator[Callable[[], None]]:
         """Wait for a plan's turn. Yields what gives its place back, which is called at the end at the latest."""
         admission, asked = loaded.admission, origin()
-        with self._limiter.holding(asked.caller, plan.tokens, admission.service_time.mean_s) as hold:
+        with self._limiter.holding(asked.caller, plan.tokens, admission.service_time.mean_s, limiter) as hold:
             demand = Demand(asked, plan.unfinished, plan.tokens, self._budget_s(context))
             grant = await admission.enter(demand)
             call_record().admitted()

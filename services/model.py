@@ -22,6 +22,7 @@ from llama.tokenizer import Tokenizer, TokenizerError
 from services import classifier as classifiers
 from services import sampling
 from services.admission.admission import Admission
+from services.admission.limit import Limiter
 from services.checkpoint import in_daemon_thread, read_json, resolve
 from services.classifier import Classifier
 from services.config import ChatLayout, ModelConfig
@@ -75,6 +76,7 @@ class ServedModel:
         name: what requests call it.
         aliases: other names.
         config: as configured.
+        limiter: of what each caller may ask of it.
         backend: what computes; exists after `load` has begun.
         backend_name: such as `transformers`; `auto` until it is chosen.
     """
@@ -83,6 +85,7 @@ class ServedModel:
         self.name = config.name
         self.aliases = tuple(config.aliases)
         self.config = config
+        self.limiter = Limiter(config.limits, time.monotonic, config.name)
         self.backend: Backend | None = None
         self.backend_name = str(config.backend._target_).split(".")[1]
         self._key = f"models.{key}"

@@ -71,6 +71,11 @@ def _too_long(error: PromptTooLongError | ContextLengthError, violation: Violati
     return [_bad_request([violation]), _info(Reason.ERROR_REASON_CONTEXT_LENGTH_EXCEEDED, metadata)]
 
 
+def _limit(error: LimitExceededError) -> Mapping[str, object]:
+    of_model = {} if error.model is None else {"model": error.model}
+    return {"caller": error.caller, "limit": error.limit, **of_model}
+
+
 Row = tuple[type[Exception], Code, Callable[..., Details]]
 
 TABLE: tuple[Row, ...] = (
@@ -130,7 +135,7 @@ TABLE: tuple[Row, ...] = (
         LimitExceededError,
         Code.RESOURCE_EXHAUSTED,
         lambda e: [
-            _info(Reason.ERROR_REASON_LIMIT_EXCEEDED, {"caller": e.caller, "limit": e.limit}),
+            _info(Reason.ERROR_REASON_LIMIT_EXCEEDED, _limit(e)),
             _retry(e.retry_after_s),
         ],
     ),

@@ -1,4 +1,4 @@
-"""What one caller may ask: at once, and per minute."""
+"""What one caller may ask, of all models or of one: at once, and per minute."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class TokenBucket:
         self._at = now
 
 
-class _Account:
+class Account:
     """One caller's."""
 
     def __init__(self) -> None:
@@ -114,6 +114,18 @@ class _Account:
             if name in self.buckets:
                 self.buckets[name].take(amount, now)
 
+    def begin(self, tokens: int, now: float) -> None:
+        """Count a request in, as the most tokens that it may take."""
+        self.take(1, tokens, now)
+        self.requests += 1
+        self.tokens += tokens
+
+    def end(self, tokens: int, used: int, now: float) -> None:
+        """Count it out, and give back what it didn't use."""
+        self.requests -= 1
+        self.tokens -= tokens
+        self.take(0 if used else -1, used - tokens, now)
+
     def is_idle(self, now: float) -> bool:
         """Tell whether a new account would be the same."""
         return not self.requests and all(bucket.is_full(now) for bucket in self.buckets.values())
@@ -131,52 +143,63 @@ class Hold:
 
 
 class Limiter:
-    """A server's: what its callers have under way, and had lately.
+    """A server's or a model's: what callers have under way, and had lately.
 
     Attributes:
+        model: whose it is; None for a server's.
         refused: requests past a limit, by the limit's name.
     """
 
-    def __init__(self, defaults: LimitsConfig, clock: Callable[[], float]) -> None:
-        """Take what holds for callers without limits of their own, and a clock that gives seconds."""
-        self._defaults = defaults
+    def __init__(self, limits: LimitsConfig, clock: Callable[[], float], model: str | None = None) -> None:
+        """Take what each caller may ask, and a clock that gives seconds.
+
+        Callers' own limits are of all models together: they stand in place of a server's, and beside a model's.
+        """
+        self._limits = limits
         self._clock = clock
-        self._accounts: dict[str, _Account] = {}
+        self._accounts: dict[str, Account] = {}
+        self.model = model
         self.refused: Counter[str] = Counter()
 
     @contextmanager
-    def holding(self, caller: Limited, tokens: int, typical_s: float) -> Iterator[Hold]:
+    def holding(self, caller: Limited, tokens: int, typical_s: float, model: Limiter | None = None) -> Iterator[Hold]:
         """Count a request in while it lasts.
 
         Args:
             caller: whose it is.
             tokens: the most that it may read and write.
             typical_s: seconds that a request takes, as far as is known.
+            model: counts it in, too; where either refuses it, neither does.
 
         Raises:
-            LimitExceededError: the caller is past a limit.
+            LimitExceededError: the caller is past a limit: of several the one that takes longest to let it pass.
         """
-        limits, now = stricter(caller.limits, self._defaults), self._clock()
-        account = self._accounts.get(caller.name) or self._new_account(caller.name, now)
-        waits_s = self._waits_s(account, limits, tokens, typical_s, now)
-        name = max(waits_s, key=lambda name: waits_s[name])
-        if waits_s[name] > 0:
-            self.refused[name] += 1
-            raise LimitExceededError(caller.name, name, max(waits_s[name], _SHORTEST_RETRY_S))
-        account.take(1, tokens, now)
-        account.requests += 1
-        account.tokens += tokens
+        limiters = (self,) if model is None else (self, model)
+        waits = [(*limiter.longest_wait(caller, tokens, typical_s), limiter) for limiter in limiters]
+        wait_s, name, refusing = max(waits, key=lambda wait: wait[0])
+        if wait_s > 0:
+            refusing.refused[name] += 1
+            raise LimitExceededError(caller.name, name, max(wait_s, _SHORTEST_RETRY_S), refusing.model)
+        accounts = [limiter.account(caller) for limiter in limiters]
+        for account in accounts:
+            account.begin(tokens, self._clock())
         hold = Hold()
         try:
             yield hold
         finally:
-            account.requests -= 1
-            account.tokens -= tokens
             used = tokens if hold.used is None else hold.used
-            account.take(0 if used else -1, used - tokens, self._clock())
+            for account in accounts:
+                account.end(tokens, used, self._clock())
+
+    def longest_wait(self, caller: Limited, tokens: int, typical_s: float) -> tuple[float, str]:
+        """Give the seconds until all limits would let a request pass, and which would be the last."""
+        limits = stricter(caller.limits, self._limits) if self.model is None else self._limits
+        waits_s = self._waits_s(self.account(caller), limits, tokens, typical_s, self._clock())
+        name = max(waits_s, key=lambda name: waits_s[name])
+        return waits_s[name], name
 
     def _waits_s(
-        self, account: _Account, limits: LimitsConfig, tokens: int, typical_s: float, now: float
+        self, account: Account, limits: LimitsConfig, tokens: int, typical_s: float, now: float
     ) -> dict[str, float]:
         """Give the seconds until each limit would let a request pass."""
         next_end_s = max(typical_s / max(account.requests, 1), _SHORTEST_RETRY_S)
@@ -192,8 +215,11 @@ class Limiter:
             "tokens_per_minute": per_minute.wait_s(tokens, now) if per_minute else 0.0,
         }
 
-    def _new_account(self, caller: str, now: float) -> _Account:
-        if len(self._accounts) >= _FORGET_AT:
-            self._accounts = {name: account for name, account in self._accounts.items() if not account.is_idle(now)}
-        self._accounts[caller] = _Account()
-        return self._accounts[caller]
+    def account(self, caller: Limited) -> Account:
+        """Give a caller's; those with nothing to remember are forgotten when there are many."""
+        if caller.name not in self._accounts:
+            if len(self._accounts) >= _FORGET_AT:
+                now = self._clock()
+                self._accounts = {name: account for name, account in self._accounts.items() if not account.is_idle(now)}
+            self._accounts[caller.name] = Account()
+        return self._accounts[caller.name]

@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from services.admission.limit import LimitsConfig
 from services.errors import ConfigError
 from services.guard.config import GuardKind
 from services.identity.config import UpstreamTlsConfig, check_upstream_tls
@@ -76,6 +77,7 @@ class RoutedModelConfig:
         guard: what kind of guard it is, if it is to guard a model of this server.
         max_queue: outputs that may wait here until its workers have room for them.
         max_wait_s: seconds that a request may wait here; what would have to wait longer is refused at once.
+        limits: what each caller may ask of it, beside what they may ask of all models.
         pools: in order: one answers when none before it has a worker that can.
     """
 
@@ -84,6 +86,7 @@ class RoutedModelConfig:
     guard: GuardKind = GuardKind.none
     max_queue: int = 256
     max_wait_s: float = 60.0
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
     pools: list[PoolConfig] = field(default_factory=list)
 
 

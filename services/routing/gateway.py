@@ -127,7 +127,7 @@ class Gateway(ServiceInterceptor):
     async def _admitted(self, route: Route, request: RawRequest, context: Context) -> AsyncIterator[_Place]:
         """Hold what a request takes of its caller's limits, and wait for its turn."""
         asked, tokens, admission = origin(), _tokens(request), route.admission
-        with self._limiter.holding(asked.caller, tokens, admission.service_time.mean_s) as hold:
+        with self._limiter.holding(asked.caller, tokens, admission.service_time.mean_s, route.limiter) as hold:
             demand = Demand(asked, _outputs(request.message), tokens, self._budget_s(context))
             place = _Place(await admission.enter(demand), hold, _given(request.message))
             try:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from services.admission.admission import Admission
+from services.admission.limit import Limiter, LimitsConfig
 from services.guard.config import GuardKind
 from services.routing.budget import RetryBudget
 from services.routing.pool import Pool
@@ -46,6 +47,7 @@ class Route:
         guard: what kind of guard it is.
         pools: in order.
         budget: of its retries.
+        limiter: of what each caller may ask of it.
         admission: lets in what its upstreams can compute at once.
         retries: calls that were made again before anything had come of them, so far.
         resumes: streams that went on with another upstream, so far.
@@ -60,13 +62,15 @@ class Route:
         budget: RetryBudget,
         max_queue: int = 256,
         max_wait_s: float = 60.0,
+        limits: LimitsConfig | None = None,
     ) -> None:
-        """Take how many outputs may wait here, and how long, for places at the upstreams."""
+        """Take how many outputs may wait here, and how long, for places at the upstreams, and callers' limits."""
         self.name = name
         self.aliases = tuple(aliases)
         self.guard = guard
         self.pools: Sequence[Pool] = ()
         self.budget = budget
+        self.limiter = Limiter(limits or LimitsConfig(), time.monotonic, name)
         self.admission = Admission(name, lambda: self.slots, max_queue, max_wait_s)
         self.retries = 0
         self.resumes = 0

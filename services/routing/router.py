@@ -102,7 +102,7 @@ class Router:
     def _route(self, model: RoutedModelConfig, credentials: Sequence[Credential]) -> Route:
         retry = self.config.retry
         budget = RetryBudget(retry.budget_ratio, retry.budget_min_per_s, time.monotonic)
-        route = Route(model.name, model.aliases, model.guard, budget, model.max_queue, model.max_wait_s)
+        route = Route(model.name, model.aliases, model.guard, budget, model.max_queue, model.max_wait_s, model.limits)
         route.pools = [self._pool(route, *pool) for pool in zip(model.pools, credentials, strict=True)]
         return route
 

@@ -180,7 +180,10 @@ class Observer:
         ]
 
     def _limited(self) -> _Values:
-        return [(self._limiter.refused[entry.name], {LIMIT: entry.name}) for entry in fields(LimitsConfig)]
+        models, routes = self._models.all, self._router.routes
+        limiters = [self._limiter, *(model.limiter for model in models), *(route.limiter for route in routes)]
+        names = [entry.name for entry in fields(LimitsConfig)]
+        return [(sum(limiter.refused[name] for limiter in limiters), {LIMIT: name}) for name in names]
 
     def _admissions(self) -> Iterator[tuple[str, Admission]]:
         for model in self._models.all:

@@ -9,13 +9,16 @@ import grpc
 import pytest
 import pytest_asyncio
 
+from paddock.v1.classify_pb2 import ClassifyRequest
 from services.admission.admission import Cause
 from services.admission.limit import LimitsConfig
+from services.guard.config import GuardKind
 from services.identity.caller import line
 from services.identity.key import new_key
 from tests.service.backend import ScriptedBackend, text
 from tests.service.failure import failure
 from tests.service.gateway import gateway, pool, routed, routing
+from tests.service.judge import classifier_folder, guard_config
 from tests.service.rig import model_config, request, serving, simulator, soon, until
 from tests.service.test_api_keys import shown
 from tests.service.test_cancellation import first_token
@@ -129,6 +132,36 @@ async def test_a_caller_past_a_limit_is_told_which_one(narrow):
     failed = await failure(stream(narrow, "bounded", n=3).read())
     assert failed.told["limit"] == "tokens_per_minute"
     assert narrow.server.limiter.refused == {"requests": 1, "tokens_per_minute": 1}
+
+
+async def test_a_models_limits_hold_beside_those_of_the_server(checkpoint, tmp_path):
+    """Of models that are computed here, and of those that workers compute, by whatever name and method asked."""
+    once, folder = LimitsConfig(requests_per_minute=1), classifier_folder(tmp_path)
+
+    def judge(name, **settings):
+        return guard_config(folder, GuardKind.prompt_guard, simulator(num_labels=2), name=name, **settings)
+
+    async with serving(model_config(checkpoint, name="far"), judge("far-judge")) as worker:
+        away = pool(worker.address)
+        routes = routing(
+            routed(away, name="far", aliases=["far-away"], limits=once),
+            routed(away, name="far-judge", guard=GuardKind.prompt_guard, limits=once),
+        )
+        near = model_config(checkpoint, name="near", aliases=["near-by"], limits=once)
+        models = [near, judge("near-judge", limits=once), model_config(checkpoint, name="other")]
+        async with serving(*models, routing=routes, limits=LimitsConfig(requests_per_minute=5)) as rig:
+            for name, alias in (("near", "near-by"), ("far", "far-away")):
+                assert await rig.generate(request(model=name, max_tokens=1))
+                asked = ClassifyRequest(model=f"{name}-judge", inputs=[{"text": "x"}])
+                assert await soon(rig.stub.Classify(asked))
+                again = [call(request(model=alias)) for call in (rig.generate, rig.stream)]
+                for concerned, call in ((name, again[0]), (name, again[1]), (asked.model, rig.stub.Classify(asked))):
+                    failed = await failure(call)
+                    assert (failed.code, failed.reason) == (Code.RESOURCE_EXHAUSTED, "LIMIT_EXCEEDED")
+                    assert failed.told == {"caller": "anyone", "limit": "requests_per_minute", "model": concerned}
+                    assert failed.retry_s
+            assert not rig.server.limiter.refused
+            assert await rig.generate(request(model="other", max_tokens=1))  # the fifth: no refusal was counted
 
 
 async def test_what_cannot_end_before_its_deadline_is_refused_at_once(narrow):

@@ -416,11 +416,12 @@ async def test_waiting_for_a_turn_limits_and_callers_are_told(checkpoint, collec
         rig.server.limiter._accounts["anyone"].requests = 1
         await failure(rig.generate(request()))
         rig.server.limiter._accounts["anyone"].requests = 0
+        rig.server.models.all[0].limiter.refused["tokens"] += 2
         scraped = families(await scrape(rig.server.telemetry.metrics_address))
     ((labels, count),) = samples(scraped["paddock_admission_duration_seconds"], "_count")
     assert (labels, count) == ({"gen_ai_request_model": MODEL}, 1.0)
     refused = {labels["paddock_limit"]: n for labels, n in samples(scraped["paddock_limits_refused"], "_total")}
-    assert refused == {"requests": 1.0, "tokens": 0.0, "requests_per_minute": 0.0, "tokens_per_minute": 0.0}
+    assert refused == {"requests": 1.0, "tokens": 2.0, "requests_per_minute": 0.0, "tokens_per_minute": 0.0}
     assert {labels["paddock_caller"] for labels, _ in samples(scraped["paddock_requests"], "_total")} == {"anyone"}
 
 

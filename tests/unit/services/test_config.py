@@ -87,6 +87,18 @@ def test_limits_of_callers():
     assert (limits.tokens_per_minute, limits.requests) == (600, None)
 
 
+def test_limits_of_callers_at_one_model():
+    pools = "[{name: main, upstreams: [{address: 'a:1'}]}]"
+    routed = ["routing=custom", "routing.models.custom.name=m", f"routing.models.custom.pools={pools}"]
+    local = ["model=simulator", "models.simulator.limits.requests=2"]
+    config = configs.load([*local, *routed, "routing.models.custom.limits.tokens=7"])
+    assert (config.models["simulator"].limits.requests, config.server.limits.requests) == (2, None)
+    assert config.routing.models["custom"].limits.tokens == 7
+    config.routing.models["custom"].limits.requests_per_minute = 0
+    with pytest.raises(ConfigError, match=r"^routing\.models\.custom\.limits\.requests_per_minute: 0 is below 1; "):
+        configs._check(config)
+
+
 def test_a_folder_of_ones_own_comes_first(tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "mine.yaml").write_text(
@@ -184,6 +196,7 @@ MISTAKES = {
     "server.limits.requests=0": "server.limits.requests",
     "server.limits.tokens_per_minute=-1": "server.limits.tokens_per_minute",
     "server.limits.request=1": "server.limits.request",
+    "models.simulator.limits.requests=0": "^models.simulator.limits.requests: 0 is below 1; ",
     "models.simulator.chat_layout=alpaca": "models.simulator.chat_layout",
     "models.simulator.guard=llama": "models.simulator.guard",
     "models.simulator.guard=llama_guard": "models.simulator.chat_layout.*none",

@@ -36,6 +36,7 @@ SAMPLES = [
     (service_errors.DrainingError(), Code.UNAVAILABLE, "SERVER_DRAINING"),
     (service_errors.OverloadedError(), Code.RESOURCE_EXHAUSTED, "SERVER_OVERLOADED"),
     (service_errors.QueueFullError("m", 0.25), Code.RESOURCE_EXHAUSTED, "QUEUE_FULL"),
+    (service_errors.LimitExceededError("c", "tokens", 0.25, "m"), Code.RESOURCE_EXHAUSTED, "LIMIT_EXCEEDED"),
     (service_errors.LimitExceededError("c", "requests", 0.25), Code.RESOURCE_EXHAUSTED, "LIMIT_EXCEEDED"),
     (service_errors.CredentialMissingError(), Code.UNAUTHENTICATED, "CREDENTIAL_MISSING"),
     (service_errors.CredentialInvalidError(), Code.UNAUTHENTICATED, "CREDENTIAL_INVALID"),

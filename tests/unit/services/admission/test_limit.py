@@ -14,9 +14,9 @@ from services.identity.caller import Caller
 from tests.unit.routing.fake import Clock
 
 
-def refused(limiter, caller, tokens=1):
+def refused(limiter, caller, tokens=1, model=None):
     """Give what a caller is refused with."""
-    with pytest.raises(LimitExceededError) as caught, limiter.holding(caller, tokens, 3.0):
+    with pytest.raises(LimitExceededError) as caught, limiter.holding(caller, tokens, 3.0, model):
         pass
     return caught.value
 
@@ -103,6 +103,97 @@ def test_a_limit_that_is_changed_counts_at_once():
         hold.used = 1
     with limiter.holding(Caller("a"), 1, 3.0):
         pass
+
+
+def limiters(server, model):
+    """A server's and a model's limiter, and what both are told at once."""
+    clock = Clock()
+    return Limiter(server, clock), Limiter(model, clock, "m"), clock
+
+
+def test_a_models_limits_hold_beside_the_servers():
+    server, model, _ = limiters(LimitsConfig(requests=3), LimitsConfig(requests=1))
+    other, caller = Limiter(LimitsConfig(requests=1), Clock(), "other"), Caller("a")
+    with server.holding(caller, 1, 3.0, model):
+        error = refused(server, caller, model=model)
+        assert (error.caller, error.limit, error.model) == ("a", "requests", "m")
+        assert "of requests of model 'm'" in str(error)
+        with server.holding(caller, 1, 3.0, other), server.holding(Caller("b"), 1, 3.0, model):
+            pass
+        with server.holding(caller, 1, 3.0, other), server.holding(caller, 1, 3.0):
+            error = refused(server, caller, model=Limiter(LimitsConfig(), Clock(), "third"))
+            assert (error.limit, error.model) == ("requests", None)
+    with server.holding(caller, 1, 3.0, model):
+        pass
+    assert (server.refused, model.refused, other.refused) == ({"requests": 1}, {"requests": 1}, {})
+
+
+@pytest.mark.parametrize("refusing", ["server", "model"])
+@pytest.mark.parametrize(
+    ("limits", "tokens"),
+    [
+        (LimitsConfig(requests=1), 1),
+        (LimitsConfig(tokens=10), 10),
+        (LimitsConfig(requests_per_minute=1), 1),
+        (LimitsConfig(tokens_per_minute=10), 10),
+    ],
+    ids=str,
+)
+def test_what_one_of_them_refuses_takes_nothing_from_the_other(refusing, limits, tokens):
+    """Ten refusals: with the narrow one out of the way, the other lets a request of the same size pass."""
+    server, model, clock = limiters(limits, limits)
+    narrow, kept = (server, model) if refusing == "server" else (model, server)
+    caller = Caller("a")
+    with narrow.holding(caller, 10, 3.0):
+        for _ in range(10):
+            assert refused(server, caller, tokens, model).model == narrow.model
+    assert sum(narrow.refused.values()) == 10
+    assert not kept.refused
+    account = kept._accounts["a"]
+    assert (account.requests, account.tokens) == (0, 0)
+    assert account.is_idle(clock())
+    with kept.holding(caller, 10, 3.0):
+        pass
+
+
+@pytest.mark.parametrize(("used", "left"), [(0, 100), (30, 70), (None, 0)])
+def test_both_are_given_back_what_was_not_used(used, left):
+    per_minute = LimitsConfig(requests_per_minute=2, tokens_per_minute=100)
+    server, model, clock = limiters(per_minute, per_minute)
+    with server.holding(Caller("a"), 100, 3.0, model) as hold:
+        hold.used = used
+    for limiter in (server, model):
+        buckets = limiter._accounts["a"].buckets
+        assert buckets["tokens_per_minute"].wait_s(left, clock()) == 0.0
+        assert buckets["tokens_per_minute"].wait_s(left + 1, clock()) > 0.0 or left == 100
+        assert (buckets["requests_per_minute"].wait_s(2, clock()) == 0.0) == (used == 0)
+
+
+def test_of_two_that_refuse_the_longer_wait_is_told():
+    for server_limit, model_limit, told in ((6, 1, "m"), (1, 6, None), (6, 6, None)):
+        limits = [LimitsConfig(requests_per_minute=n) for n in (server_limit, model_limit)]
+        server, model, clock = limiters(*limits)
+        for limiter, n in ((server, server_limit), (model, model_limit)):
+            for _ in range(n):
+                with limiter.holding(Caller("a"), 1, 3.0) as hold:
+                    hold.used = 1
+        error = refused(server, Caller("a"), model=model)
+        assert (error.model, error.retry_after_s) == (told, 60.0 / min(server_limit, model_limit))
+        clock.pass_(error.retry_after_s)
+        with server.holding(Caller("a"), 1, 3.0, model):
+            pass
+
+
+def test_a_callers_own_limits_neither_widen_nor_replace_a_models():
+    server, model, _ = limiters(LimitsConfig(requests=1), LimitsConfig(requests=2))
+    wide, narrow = Caller("wide", limits=LimitsConfig(requests=5)), Caller("narrow", limits=LimitsConfig(requests=1))
+    with server.holding(wide, 1, 3.0, model), server.holding(wide, 1, 3.0, model):
+        assert refused(server, wide, model=model).model == "m"
+    with server.holding(narrow, 1, 3.0, model):
+        assert refused(server, narrow, model=model).model is None
+    unlimited = Limiter(LimitsConfig(), Clock(), "unlimited")
+    with server.holding(wide, 1, 3.0, unlimited), server.holding(wide, 1, 3.0, unlimited):
+        assert not unlimited.refused
 
 
 def test_callers_with_nothing_to_remember_are_forgotten():

@@ -226,11 +226,12 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
             return GuardedGeneration(Generation(plan, backend, tokenizer), plan, watched, tokenizer, pace)
         return Generation(plan, backend, tokenizer, pace)
 
-    def _guard(self, name: str) -> Guard:
-        """Give the guard that a served or routed model is."""
+    def _guard(self, name: str, required: bool) -> Guard:
+        """Give the guard that a served or routed model is; one that is required is worth a wait."""
         route = self._router.find(name)
         if route is not None:
-            return routed_guard(route, self._router.config.retry)
+            retry = self._router.config.retry
+            return routed_guard(route, retry if required else replace(retry, resume_wait_s=0.0))
         model = self._models.find(name)
         reads_chats = model.config.guard is GuardKind.llama_guard
         return Guard(model.name, reads_chats, lambda request: classify(request, self._models, origin().urgent))

@@ -62,6 +62,11 @@ class GuardConfig:
     context_chars: int | None = None
 
 
+def is_required(guard: GuardConfig, mode: GuardMode) -> bool:
+    """Tell whether nothing passes that the guard has not judged, also where it can't be asked."""
+    return mode is GuardMode.enforce and not guard.fail_open
+
+
 def check_sizes(where: str, guard: GuardConfig) -> None:
     """Check the numbers of the guard at a key.
 

@@ -11,7 +11,7 @@ from functools import partial
 from backends.errors import BackendError, InvalidRequestError
 from paddock.v1 import classify_pb2, guard_pb2
 from services.errors import GuardUnavailableError, InvalidArgumentError, ServiceError
-from services.guard.config import GuardConfig, GuardMode
+from services.guard.config import GuardConfig, GuardMode, is_required
 from services.telemetry.record import call_record
 
 Classify = Callable[[classify_pb2.ClassifyRequest], Awaitable[classify_pb2.ClassifyResponse]]
@@ -145,7 +145,7 @@ class Attachment:
             type(error).__name__,
             exc_info=None if expected else error,
         )
-        if self.enforced and not self.config.fail_open:
+        if is_required(self.config, self.mode):
             retry_after_s = getattr(error, "retry_after_s", _RETRY_S)
             raise GuardUnavailableError(self.guard.name, self.model, retry_after_s) from error
 

@@ -11,7 +11,7 @@ from paddock.v1 import classify_pb2, generate_pb2
 from services.config import ModelConfig
 from services.generation import Plan
 from services.guard import view
-from services.guard.config import GuardMode, GuardSubject
+from services.guard.config import GuardMode, GuardSubject, is_required
 from services.guard.guard import Attachment, Guard
 
 
@@ -37,16 +37,16 @@ def watch(
     request: generate_pb2.GenerateRequest,
     plan: Plan,
     model: ModelConfig,
-    guard_of: Callable[[str], Guard],
+    guard_of: Callable[[str, bool], Guard],
     tokenizer: Tokenizer,
 ) -> Watch | None:
     """Say what guards have to do, or None where it is nothing. Pure.
 
     Args:
-        guard_of: gives the guard of a name.
+        guard_of: gives the guard of a name, told whether nothing passes without it.
     """
     attachments = [
-        Attachment(guard_of(config.model), model.name, config, mode)
+        Attachment(guard_of(config.model, is_required(config, mode)), model.name, config, mode)
         for config, mode in zip(model.guards, plan.guard_modes, strict=True)
         if mode is not GuardMode.off
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 
 from paddock.v1 import classify_pb2
@@ -22,8 +21,7 @@ _BYTES_PER_TOKEN = 4
 
 
 def routed_guard(route: Route, config: RetryConfig) -> Guard:
-    """Give the guard that a routed model is. None is waited for that nobody computes now: who asks is told so."""
-    config = replace(config, resume_wait_s=0.0)
+    """Give the guard that a routed model is."""
     return Guard(route.name, route.guard is GuardKind.llama_guard, partial(_classify, route, config))
 
 

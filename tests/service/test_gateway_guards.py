@@ -65,6 +65,19 @@ def guarded(checkpoint, folder):
     return serve
 
 
+def waited(rig):
+    """Give what is set once a call waits for a guard's worker to come back."""
+    (route,) = rig.server.router.routes
+    waits, news = asyncio.Event(), route.news
+
+    async def waiting(seconds):
+        waits.set()
+        await news(seconds)
+
+    route.news = waiting
+    return waits
+
+
 async def asked(judge, times=1):
     """Wait until a guard was asked."""
 
@@ -76,7 +89,7 @@ async def asked(judge, times=1):
 
 @pytest.mark.parametrize("subject", ["input", "output"])
 async def test_a_guard_that_is_killed_while_it_judges_lets_nothing_pass(guarded, subject):
-    async with guarded(subject=subject) as (rig, (judge,), (wire,)):
+    async with guarded(subject=subject, retry={"resume_wait_s": 0.0}) as (rig, (judge,), (wire,)):
         wanted = request()
         call, stream = rig.stub.GenerateStream(wanted), Stream(wanted)
         await asked(judge)
@@ -96,6 +109,61 @@ async def test_a_guard_that_is_killed_while_it_judges_lets_nothing_pass(guarded,
     assert not stream.only.tokens
 
 
+@pytest.mark.parametrize("subject", ["input", "output"])
+@pytest.mark.parametrize("judging", [True, False], ids=["while it judges", "before it is asked"])
+async def test_a_guards_only_worker_is_waited_for_while_nothing_passes(guarded, subject, judging):
+    retry = {"resume_wait_s": 60.0}
+    async with guarded(subject=subject, retry=retry, timeout_s=60.0) as (rig, (judge,), (wire,)):
+        waits, wanted = waited(rig), request()
+        if not judging:
+            wire.cut()
+            await until_serving(rig, 0, "z-guard")
+        call, stream = rig.stub.GenerateStream(wanted), Stream(wanted)
+        stream.add(await soon(call.read()))
+        reading = asyncio.create_task(call.read())
+        if judging:
+            await asked(judge)
+            wire.cut()
+        await soon(waits.wait())
+        assert not reading.done()
+        assert not stream.only.tokens
+
+        judge.may_answer.set()
+        await wire.mend()
+        message = await soon(reading)
+        while message is not grpc.aio.EOF:
+            stream.add(message)
+            message = await soon(call.read())
+
+    assert stream.only.text == "One.Two."
+    decisions = {event.verdict.decision for event in [*stream.guards, *stream.only.guards]}
+    assert decisions == {guard_pb2.GUARD_DECISION_SAFE}
+
+
+async def test_the_wait_for_a_guard_ends_with_the_calls_deadline(guarded):
+    async with guarded(retry={"resume_wait_s": 60.0}, timeout_s=60.0) as (rig, _, (wire,)):
+        wire.cut()
+        await until_serving(rig, 0, "z-guard")
+        waits = waited(rig)
+        failed = await failure(rig.stub.Generate(request(), timeout=1.5))
+        assert failed.code is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert waits.is_set()
+
+        async def let_go():
+            return not rig.server.router.routes[0].admission.admitted
+
+        await until(let_go)
+
+
+async def test_a_guard_that_was_never_there_is_not_waited_for(checkpoint):
+    routes = routing(routed(pool("127.0.0.1:1"), name="z-guard", guard=GuardKind.llama_guard))
+    attached = GuardConfig(model="z-guard", subject=GuardSubject.input)
+    async with serving(model_config(checkpoint, guards=[attached]), routing=routes) as rig:
+        waits = waited(rig)
+        assert (await failure(rig.generate(request()))).reason == "GUARD_UNAVAILABLE"
+        assert not waits.is_set()
+
+
 async def test_what_a_guard_has_judged_before_it_is_killed_stays(guarded):
     async with guarded(step_chars=4) as (rig, (judge,), (wire,)):
         judge.may_answer.set()
@@ -103,8 +171,10 @@ async def test_what_a_guard_has_judged_before_it_is_killed_stays(guarded):
         assert (await rig.stream(wanted)).only.text == "One.Two."
         wire.cut()
         await until_serving(rig, 0, "z-guard")
+        rig.server.router.routes[0].served_until -= 10.0  # waited for long enough
         failed = await failure(rig.stream(wanted))
-        assert failed.reason == "GUARD_UNAVAILABLE"
+        assert (failed.code, failed.reason) == (grpc.StatusCode.UNAVAILABLE, "GUARD_UNAVAILABLE")
+        assert failed.retry_s
         await wire.mend()
         await until_serving(rig, 1, "z-guard")
         assert (await rig.stream(wanted)).only.text == "One.Two."
@@ -125,10 +195,12 @@ async def test_a_guard_that_hangs_is_waited_for_as_long_as_configured(guarded):
 @pytest.mark.parametrize("config", [{"fail_open": True}, {"mode": GuardMode.annotate}])
 async def test_a_killed_guard_that_may_be_missing_holds_nothing_up(guarded, config):
     async with guarded(**config) as (rig, (judge,), (wire,)):
+        waits = waited(rig)
         asking = asyncio.create_task(rig.generate(request()))
         await asked(judge)
         wire.cut()
         answer = await soon(asking)
+        assert not waits.is_set()
 
     assert answer.outputs[0].text == "One.Two."
     assert not answer.outputs[0].guard_events[0].HasField("verdict")

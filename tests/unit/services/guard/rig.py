@@ -156,6 +156,8 @@ class Rig:
         self._tokenizer = tokenizer
         self._configs: list[GuardConfig] = []
         self._guards: dict[str, Guard] = {}
+        self.required: dict[str, bool] = {}
+        """What the last run said of its guards, by name."""
 
     def attach(
         self, subject: str, unsafe: Callable[[str], bool] | None = None, reads_chats: bool = True, **config: object
@@ -194,7 +196,8 @@ class Rig:
         generation = Generation(plan, model, self._tokenizer)
         config = ModelConfig(name="m", guards=self._configs)
         request = generate_pb2.GenerateRequest(prompt=prompt)
-        watched = watch(request, plan, config, self._guards.__getitem__, self._tokenizer)
+        self.required = {}
+        watched = watch(request, plan, config, self._guard_of, self._tokenizer)
         guarded = GuardedGeneration(generation, plan, watched, self._tokenizer, pace) if watched else generation
         run = Run(guarded, model, plan)
         run.task = asyncio.create_task(run.read(budget_s))
@@ -203,6 +206,10 @@ class Rig:
         finally:
             run.task.cancel()
             await asyncio.wait([run.task])
+
+    def _guard_of(self, name: str, required: bool) -> Guard:
+        self.required[name] = required
+        return self._guards[name]
 
 
 def forbidden(word: str) -> Callable[[str], bool]:

@@ -191,6 +191,17 @@ async def test_a_missing_guard_that_may_be_missing_is_reported(rig, config):
     assert run.guard_tokens is None
 
 
+async def test_only_a_guard_without_which_nothing_passes_is_required(rig):
+    """By what holds for the request, which may tighten what is configured."""
+    rig.attach("input")
+    rig.attach("output", fail_open=True)
+    rig.attach("output", mode=GuardMode.annotate)
+    for last in ("annotate", "enforce", "off"):
+        async with rig.running(guard_modes=modes("enforce", "enforce", last)):
+            told = {"g0": True, "g1": False, "g2": last == "enforce"}
+            assert rig.required == {name: told[name] for name in ("g0", "g1", "g2")[: 2 if last == "off" else 3]}
+
+
 async def test_cancelling_ends_the_guards_call_too(rig):
     guard = rig.attach("input")
     async with rig.running() as run:

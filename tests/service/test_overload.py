@@ -154,9 +154,10 @@ async def test_a_models_limits_hold_beside_those_of_the_server(checkpoint, tmp_p
                 assert await rig.generate(request(model=name, max_tokens=1))
                 asked = ClassifyRequest(model=f"{name}-judge", inputs=[{"text": "x"}])
                 assert await soon(rig.stub.Classify(asked))
-                again = [call(request(model=alias)) for call in (rig.generate, rig.stream)]
-                for concerned, call in ((name, again[0]), (name, again[1]), (asked.model, rig.stub.Classify(asked))):
-                    failed = await failure(call)
+                again = request(model=alias)
+                for call, wanted in ((rig.generate, again), (rig.stream, again), (rig.stub.Classify, asked)):
+                    failed = await failure(call(wanted))
+                    concerned = asked.model if wanted is asked else name
                     assert (failed.code, failed.reason) == (Code.RESOURCE_EXHAUSTED, "LIMIT_EXCEEDED")
                     assert failed.told == {"caller": "anyone", "limit": "requests_per_minute", "model": concerned}
                     assert failed.retry_s

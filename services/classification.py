@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from backends.errors import UnavailableError, UnsupportedError
@@ -20,7 +21,11 @@ _GONE = "no longer answering; the request can be sent elsewhere"
 
 
 async def classify(
-    request: ClassifyRequest, models: ServedModels, origin: Origin, budget_s: float | None = None
+    request: ClassifyRequest,
+    models: ServedModels,
+    origin: Origin,
+    budget_s: float | None = None,
+    admitted: Callable[[], None] = lambda: None,
 ) -> ClassifyResponse:
     """Score what a request asks for. Cancelling ends the work.
 
@@ -29,13 +34,14 @@ async def classify(
         models: where its model is found.
         origin: on whose behalf.
         budget_s: seconds that it may take; None for no limit.
+        admitted: called when its turn has come.
 
     Raises:
         ServiceError: as for an RPC, `DeadlineTooShortError` when the time is up.
         BackendError: of one input's computation.
     """
     try:
-        return await asyncio.wait_for(_classify(request, models, origin, budget_s), budget_s)
+        return await asyncio.wait_for(_classify(request, models, origin, budget_s, admitted), budget_s)
     except asyncio.TimeoutError:
         raise DeadlineTooShortError from None
 
@@ -46,7 +52,11 @@ def tokens(request: ClassifyRequest) -> int:
 
 
 async def _classify(
-    request: ClassifyRequest, models: ServedModels, origin: Origin, budget_s: float | None
+    request: ClassifyRequest,
+    models: ServedModels,
+    origin: Origin,
+    budget_s: float | None,
+    admitted: Callable[[], None],
 ) -> ClassifyResponse:
     model = models.find(request.model)
     loaded, backend = model.ready()
@@ -57,6 +67,7 @@ async def _classify(
     grant = await loaded.admission.enter(demand)
     used = None
     try:
+        admitted()
         response = await work.run(backend)
         used = response.usage.total_tokens
         return response

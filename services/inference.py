@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, closing
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ import grpc.aio
 from google.protobuf.message import Message
 
 from backends.base import Backend
-from backends.errors import ContextLengthError, InvalidRequestError, UnavailableError, UnsupportedError
+from backends.errors import BackendError, ContextLengthError, InvalidRequestError, UnavailableError, UnsupportedError
 from paddock.v1 import (
     classify_pb2,
     generate_pb2,
@@ -133,7 +134,12 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         call_record().concerns(model.name, request)
         typical_s = model.loaded.admission.service_time.mean_s if model.loaded else 0.0
         with self._limiter.holding(origin().caller, tokens(request), typical_s, model.limiter) as hold:
-            response = await classify(request, self._models, origin(), self._budget_s(context))
+            admitted = partial(setattr, hold, "used", None)  # who leaves while it is computed has had it
+            try:
+                response = await classify(request, self._models, origin(), self._budget_s(context), admitted)
+            except (BackendError, FeatureUnsupportedError, ModelUnavailableError):
+                hold.used = 0
+                raise
             hold.used = response.usage.total_tokens
             return response
 

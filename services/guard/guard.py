@@ -29,6 +29,7 @@ _INLINE_CHARS = 20_000
 _RETRY_S = 1.0
 
 _SEVERITY = (guard_pb2.GUARD_DECISION_SAFE, guard_pb2.GUARD_DECISION_UNPARSEABLE, guard_pb2.GUARD_DECISION_UNSAFE)
+_UNAVAILABLE = "unavailable"
 _DECISIONS = dict(zip(_SEVERITY, ("safe", "unparseable", "unsafe"), strict=True))
 _UNPARSEABLE = guard_pb2.GuardVerdict(decision=guard_pb2.GUARD_DECISION_UNPARSEABLE)
 
@@ -96,10 +97,12 @@ class Attachment:
             GuardUnavailableError: it could not be asked, and nothing passes without it.
         """
         with call_record().guard(self.guard.name, self.model, self.config.subject.value) as record:
-            record.decision = "unavailable"
-            judgment = await self._ask(inputs, chars)
-            if judgment is not None:
-                record.decision = _DECISIONS[judgment.verdict.decision]
+            try:
+                judgment = await self._ask(inputs, chars)
+            except GuardUnavailableError:
+                record.decision = _UNAVAILABLE
+                raise
+            record.decision = _UNAVAILABLE if judgment is None else _DECISIONS[judgment.verdict.decision]
             return judgment
 
     async def _ask(self, inputs: Iterable[classify_pb2.ClassifyInput], chars: int) -> Judgment | None:

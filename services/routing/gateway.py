@@ -26,6 +26,7 @@ from services.model import ServedModel
 from services.pacing import Pace
 from services.reader import Reader
 from services.routing.affinity import affinity_key
+from services.routing.error import Code, UpstreamError
 from services.routing.relay import Call, StreamRelay, Used, ask, off_loop, used
 from services.routing.route import Route
 from services.routing.router import Router
@@ -132,8 +133,9 @@ class Gateway(ServiceInterceptor):
             place = _Place(await admission.enter(demand), hold, _given(request.message))
             try:
                 yield place
-            except ServiceError:
-                if not place.begun:
+            except ServiceError as error:
+                late = isinstance(error, UpstreamError) and error.code is Code.DEADLINE_EXCEEDED  # it was computed
+                if not place.begun and not late:
                     place.used = Used(0, whole=False)
                 raise
             finally:

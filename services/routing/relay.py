@@ -141,6 +141,7 @@ class StreamRelay:
         self._last = b""
         """The last message."""
         self._awaited: _UpstreamCall | None = None
+        self._gone = False
         """The upstream's call, while its next message is waited for."""
         self.trailing: Trailing = ()
         self.used: Used | None = None
@@ -168,6 +169,7 @@ class StreamRelay:
                 await write(message)
             await reading
         finally:
+            self._gone = True
             if self._awaited is None:
                 reading.cancel()
             else:
@@ -237,6 +239,8 @@ class StreamRelay:
             return await made.read()
         finally:
             self._awaited = None
+            if self._gone:  # whatever else happened in the same turn of the loop
+                raise asyncio.CancelledError
 
     def _read_usage(self, message: bytes) -> None:
         try:

@@ -7,6 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from services.admission.admission import Admission
@@ -15,6 +16,7 @@ from services.guard.config import GuardKind
 from services.routing.budget import RetryBudget
 from services.routing.pool import Pool
 from services.routing.upstream import Upstream
+from services.time_limit import time_limit
 
 _FITS: Sequence[Callable[[Upstream], bool]] = (
     lambda upstream: upstream.available,
@@ -99,13 +101,18 @@ class Route:
     def slots(self) -> int | None:
         """Outputs that its upstreams compute at once: those of the pool that answers. None where that isn't known.
 
+        Those that have only just come, and have not answered yet, are not counted beside others, and as one each alone.
+
         While none answers, as many as the first pool's did: what comes meanwhile is not to come upon them all at once.
         """
         for fit in (*_FITS, _any):
             for pool in self.pools:
-                if found := [upstream.slots for upstream in pool.upstreams if fit(upstream)]:
-                    known = [slots for slots in found if slots is not None]
-                    return sum(known) if len(known) == len(found) else None
+                if found := [upstream for upstream in pool.upstreams if fit(upstream)]:
+                    asked = [upstream.slots for upstream in found if upstream.asked]
+                    if not asked and fit is not _any:
+                        return len(found)
+                    known = [slots for slots in asked if slots is not None]
+                    return sum(known) if known and len(known) == len(asked) else None
         return None
 
     def choose(self, tried: Collection[Upstream] = (), tokens: int = 1, key: bytes | None = None) -> Choice | None:
@@ -133,10 +140,8 @@ class Route:
 
     async def news(self, seconds: float) -> None:
         """Wait until an upstream serves or no longer does, but no longer than so many seconds."""
-        try:
-            await asyncio.wait_for(self._changed.wait(), seconds)
-        except asyncio.TimeoutError:
-            return
+        with suppress(asyncio.TimeoutError), time_limit(seconds):
+            await self._changed.wait()
 
     def _note(self, number: int, pool: Pool, tried: Collection[Upstream]) -> None:
         if number != self._answering and not tried:

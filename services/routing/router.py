@@ -143,9 +143,10 @@ class Router:
     def _reconnect(self, route: Route, pool: Pool, credential: Credential) -> None:
         """Let new calls of a pool go over connections that its new certificates secure."""
         old = list(pool.upstreams)
-        new = [self._upstream(route, UpstreamConfig(each.address, each.weight), credential) for each in old]
-        for one, other in zip(new, old, strict=True):
-            one.stand(other.standing)
+        latest = {each.address: each for each in old}  # an earlier change's may be there twice, for a moment
+        new = [self._upstream(route, UpstreamConfig(each.address, each.weight), credential) for each in latest.values()]
+        for one, other in zip(new, latest.values(), strict=True):
+            one.stand_in(other)
         pool.upstreams += new
         self._own(self._retire(pool, old, new), self._retiring)
 

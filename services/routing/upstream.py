@@ -52,6 +52,7 @@ class Upstream:
         work: what it has been given and has not ended, in tokens as they are estimated.
         outputs: the same, in outputs.
         slots: outputs of the model that it computes at once; None where it hasn't said.
+        asked: it was asked for them, and has answered or failed to.
         ejections: how often it was left alone for a while.
         heard: set once it is known whether it serves.
     """
@@ -75,6 +76,7 @@ class Upstream:
         self.work = 0
         self.outputs = 0
         self.slots: int | None = None
+        self.asked = False
         self.ejections = 0
         self._learning: asyncio.Task[None] | None = None
         self.heard = asyncio.Event()
@@ -117,7 +119,7 @@ class Upstream:
     @property
     def has_slot(self) -> bool:
         """Whether it can begin with something else at once, as far as is known."""
-        return self.slots is None or self.outputs < self.slots
+        return self.asked and (self.slots is None or self.outputs < self.slots)
 
     @contextmanager
     def working(self, tokens: int, outputs: int = 1) -> Iterator[None]:
@@ -137,6 +139,11 @@ class Upstream:
         elif (seconds := self._outlier.failed()) is not None:
             self.ejections += 1
             _log.warning("upstream %s of model %s is ejected for %g s", self.address, self._model, seconds)
+
+    def stand_in(self, other: Upstream) -> None:
+        """Take the place of another one with the same address."""
+        self.slots, self.asked = other.slots, other.asked
+        self.stand(other.standing)
 
     def stand(self, standing: Standing) -> None:
         """Take whether it is to be given calls."""
@@ -199,8 +206,11 @@ class Upstream:
                 told = await get_model(request, timeout=_LEARN_S, metadata=self.credential.metadata)
                 answer = model_pb2.GetModelResponse.FromString(told)
             except (grpc.aio.AioRpcError, DecodeError):
+                self.asked = True  # and doesn't say, for now
+                self._on_change()
                 await asyncio.sleep(_LEARN_S)
                 continue
             self.slots = answer.model.limits.max_concurrency or None
+            self.asked = True
             self._on_change()
             return

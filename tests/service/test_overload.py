@@ -165,6 +165,15 @@ async def test_a_models_limits_hold_beside_those_of_the_server(checkpoint, tmp_p
             assert await rig.generate(request(model="other", max_tokens=1))  # the fifth: no refusal was counted
 
 
+async def test_what_a_worker_computed_until_its_deadline_counts(checkpoint, early_limit):
+    never = simulator(time_to_first_token_s=30.0)
+    async with serving(model_config(checkpoint, never)) as worker:
+        routes = routing(routed(pool(worker.address)))
+        async with serving(routing=routes, limits=LimitsConfig(requests_per_minute=1)) as rig:
+            assert (await failure(rig.stream(request(), timeout=5.0))).reason == "DEADLINE_TOO_SHORT"
+            assert (await failure(rig.stream(request()))).reason == "LIMIT_EXCEEDED"
+
+
 async def test_what_cannot_end_before_its_deadline_is_refused_at_once(narrow):
     admission(narrow).service_time.add(100.0, 10.0)
     running = stream(narrow, "heavy"), stream(narrow, "heavy")

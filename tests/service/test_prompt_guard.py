@@ -11,6 +11,7 @@ from backends.errors import ComputeError, UnavailableError
 from backends.transformers.config import TransformersConfig
 from paddock.v1 import chat_pb2, guard_pb2
 from paddock.v1.classify_pb2 import ClassifyRequest
+from services.admission.limit import LimitsConfig
 from services.config import ChatLayout, GuardKind
 from services.errors import ConfigError
 from tests import classifier
@@ -219,6 +220,25 @@ async def test_a_deadline_ends_the_work(prompt_guard, early_limit):
         assert failed.code is Code.DEADLINE_EXCEEDED
         assert failed.reason == "DEADLINE_TOO_SHORT"
         assert (backend.running, rig.admitted) == (0, 0)
+
+
+async def test_who_leaves_while_it_is_computed_has_had_it(folder):
+    backend = ScoringBackend(lambda window: probabilities(0.9, 0.1))
+    computing = asyncio.Event()
+
+    async def hold():
+        computing.set()
+        await asyncio.Event().wait()
+
+    backend.hold = hold
+    guard = guard_config(folder, GuardKind.prompt_guard)
+    async with serving(guard, backend=backend, limits=LimitsConfig(requests_per_minute=1)) as rig:
+        call = rig.stub.Classify(ClassifyRequest(inputs=[{"text": "x"}]))
+        await soon(computing.wait())
+        call.cancel()
+        await rig.until_idle()
+        failed = await failure(rig.stub.Classify(ClassifyRequest(inputs=[{"text": "x"}])))
+    assert failed.reason == "LIMIT_EXCEEDED"
 
 
 async def test_a_cancelled_call_ends_the_work(prompt_guard):

@@ -118,7 +118,7 @@ def encode(subject, fill):
 
 
 @pytest.mark.parametrize("layout", ["hf", "meta", "llama template", "chatml template"])
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_the_control_ids_are_those_of_the_benign_conversation(subjects, layout, data):
     benign, _ = encode(subjects[layout], lambda: "word")

@@ -25,9 +25,9 @@ class Clock:
 def upstream(
     address: str = "a:1", *, weight: float = 1.0, clock: Clock | None = None, serving: bool = True, **outlier: object
 ) -> Upstream:
-    """Make an upstream that nothing is connected to."""
+    """Make an upstream that nothing is connected to, and that doesn't say how many slots it has."""
     detector = OutlierDetector(OutlierConfig(**{"slow_start_s": 0.0, **outlier}), clock or Clock())
     credential = Credential("pool", PoolConfig("main"))
     made = Upstream("m", UpstreamConfig(address, weight), None, detector, lambda: None, credential)  # type: ignore[arg-type]
-    made.serving = serving
+    made.serving, made.asked = serving, True
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import random
 import time
@@ -10,7 +11,9 @@ from collections import Counter
 import pytest
 from google.rpc import status_pb2
 
+from services.admission.admission import Demand
 from services.guard.config import GuardKind
+from services.identity.origin import Origin
 from services.routing.budget import RetryBudget
 from services.routing.endpoint import Standing
 from services.routing.error import Code, UpstreamError
@@ -157,6 +160,33 @@ def test_what_comes_while_nobody_answers_is_no_more_than_can_be_computed_then():
     assert made.slots == 1
     spare.serving = False
     assert made.slots == 6
+
+
+async def test_who_has_just_come_is_not_given_all_that_waits():
+    there, new = upstream("a:1"), upstream("b:1")
+    made = route(pool(there))
+    there.slots, new.asked = 4, False
+    waiting = [asyncio.ensure_future(made.admission.enter(Demand(Origin(), 1, 100))) for _ in range(100)]
+    await asyncio.sleep(0)
+    before = made.admission.computing
+    assert before < len(waiting)
+
+    made.pools[0].upstreams = [there, new]
+    made.changed()
+    assert made.admission.computing == before
+    assert set(chosen(made.pools[0])) == {there}
+
+    there.serving = False
+    made.changed()
+    assert (made.slots, made.admission.computing) == (1, before)
+    there.serving = True
+    new.slots, new.asked = 4, True
+    made.changed()
+    assert made.slots == 8
+    assert before < made.admission.computing < len(waiting)
+    for one in waiting:
+        one.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
 
 
 def test_since_when_nobody_serves_is_known():

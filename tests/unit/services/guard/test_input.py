@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 
 import pytest
 
@@ -12,9 +13,31 @@ from services.errors import DeadlineTooShortError, GuardUnavailableError
 from services.event import Delta, GuardSpoke, PromptScored
 from services.generation import Continuation
 from services.guard.config import GuardMode
+from services.telemetry.record import CallRecord, GuardRecord
 from tests.scripted_guard import SAFE, UNPARSEABLE, UNSAFE, said
 from tests.service.backend import byte_id
 from tests.unit.services.guard.rig import forbidden, modes
+
+
+async def test_a_question_that_nobody_needs_any_more_is_no_lost_guard(rig, monkeypatch):
+    records = []
+
+    @contextmanager
+    def recorded(*_):
+        records.append(GuardRecord())
+        yield records[-1]
+
+    monkeypatch.setattr(CallRecord, "guard", lambda self, *_: recorded())
+    guard = rig.attach("input")
+    async with rig.running():
+        await guard.next()
+    assert [record.decision for record in records] == ["cancelled"]
+
+    async with rig.running() as run:
+        (await guard.next()).fail(UnavailableError("gone"))
+        await run.done()
+    assert isinstance(run.error, GuardUnavailableError)
+    assert records[-1].decision == "unavailable"
 
 
 async def test_the_model_runs_beside_the_guard_and_waits_for_it(rig):

@@ -129,7 +129,9 @@ $(VENV)/pyvenv.cfg:
 		'install its venv module (on Debian and Ubuntu: apt install python3-venv)' >&2; exit 1; }
 
 # Stamps: what `make run` waits for is the runtime alone.
-$(VENV)/.run-stamp: $(VENV)/pyvenv.cfg pyproject.toml requirements.lock
+# What is compiled meanwhile, where there is a C compiler, is backends/transformers/kernels.c.
+$(VENV)/.run-stamp: $(VENV)/pyvenv.cfg pyproject.toml requirements.lock backends/transformers/kernels.c \
+		backends/transformers/kernels_build.py
 	@echo 'Installing Paddock with the Transformers backend into $(VENV) (once; a minute or two)'
 	@$(install) --editable '.[transformers]'
 	@touch $@

@@ -1,9 +1,9 @@
-"""Clients of a server, as a process: so many streams, each of which asks again as soon as it has its answer.
+"""Clients of a server, as a process: so many streams, each of which asks so many times, one answer after the other.
 
 Prints, as JSON, when each request was sent and had its tokens. All readings are of the machine's monotonic clock, so
 that several processes can share one window.
 
-    python -m benchmarks.client grpc|http ADDRESS MODEL STREAMS PROMPT TOKENS FROM UNTIL SEED
+    python -m benchmarks.client grpc|http ADDRESS MODEL STREAMS PROMPT TOKENS ANSWERS FROM UNTIL SEED
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ METHOD = "/paddock.v1.InferenceService/GenerateStream"
 
 @dataclass
 class Answer:
-    """One request: sent at, with a token at each of these moments, of so many asked for; and whether it ended."""
+    """A request of a stream: sent at, with a token at each of these moments, of so many asked for; did it end?"""
 
+    stream: int
     sent: float
     asked: int
     tokens: list[float] = field(default_factory=list)
@@ -43,6 +44,7 @@ class _Plan:
     streams: int
     prompt: int
     tokens: int
+    answers: int
     start: float
     until: float
     seed: int
@@ -53,13 +55,13 @@ Send = Callable[[str, int], AsyncIterator[int]]
 
 
 async def run(kind: str, plan: _Plan) -> list[Answer]:
-    """Wait for the start, keep the streams busy, and leave the answers in progress at the end."""
+    """Wait for the start, let the streams ask, and leave the answers in progress at the end."""
     answers: list[Answer] = []
     async with grpc.aio.insecure_channel(plan.address) as channel:
         send = _grpc(channel, plan.model) if kind == "grpc" else _http(plan.address, plan.model)
         await channel.channel_ready() if kind == "grpc" else None
         streams = [asyncio.ensure_future(_stream(index, send, plan, answers)) for index in range(plan.streams)]
-        await asyncio.sleep(max(0.0, plan.until - time.monotonic()))
+        await asyncio.wait(streams, timeout=max(0.0, plan.until - time.monotonic()))
         for stream in streams:
             stream.cancel()
         await asyncio.gather(*streams, return_exceptions=True)
@@ -67,11 +69,12 @@ async def run(kind: str, plan: _Plan) -> list[Answer]:
 
 
 async def _stream(index: int, send: Send, plan: _Plan, answers: list[Answer]) -> None:
-    rng = random.Random(plan.seed * 10_000 + index)
+    number = plan.seed * 10_000 + index
+    rng = random.Random(number)
     await asyncio.sleep(max(0.0, plan.start - time.monotonic()))
-    while True:
+    for _ in range(plan.answers):
         asked = rng.randint(plan.tokens // 2, plan.tokens * 3 // 2)  # so that the streams don't stay in step
-        answer = Answer(time.monotonic(), asked)
+        answer = Answer(number, time.monotonic(), asked)
         answers.append(answer)
         try:
             async for count in send(text(rng.choices(PROMPT_IDS, k=plan.prompt)), asked):
@@ -138,8 +141,9 @@ async def _events(reader: asyncio.StreamReader) -> AsyncIterator[dict[str, Any]]
 def main() -> None:
     """Run and print."""
     kind, address, model, *numbers = sys.argv[1:]
-    streams, prompt, tokens = (int(number) for number in numbers[:3])
-    plan = _Plan(address, model, streams, prompt, tokens, float(numbers[3]), float(numbers[4]), int(numbers[5]))
+    streams, prompt, tokens, answers = (int(number) for number in numbers[:4])
+    start, until, seed = float(numbers[4]), float(numbers[5]), int(numbers[6])
+    plan = _Plan(address, model, streams, prompt, tokens, answers, start, until, seed)
     print(json.dumps([asdict(answer) for answer in asyncio.run(run(kind, plan))]))
 
 

@@ -3,8 +3,8 @@
 For each number of streams these take turns: a step; its products alone, one after the other, with nothing between them;
 and a sum over a large buffer, which is how fast the machine reads at that moment. What the products alone reach of the
 memory's bandwidth, and of the multiplications that the machine can do, is what bounds a step; what a step takes longer
-than they do is the rest of it. Figures are medians and quartiles of turns. How the time divides among operators is told
-by PyTorch's profiler, which makes small ones look larger than they are.
+than they do is the rest of it. Figures are medians and quartiles of turns. How a step's time divides among its parts is
+told by a clock around each of them.
 
     python -m benchmarks profile [--size 100M] [--streams 1 8 32] [--turns 40] [--threads 4] [--quick]
 """
@@ -17,14 +17,16 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
-from torch.profiler import ProfilerActivity, profile
 
+from backends.transformers import fused
 from backends.transformers.assembly import build_engine
 from backends.transformers.config import TransformersConfig
 from backends.transformers.engine import Engine
@@ -37,10 +39,15 @@ from benchmarks.result import RESULTS, save, table
 
 _PROMPT = 64
 _STEPS_A_TURN = 5
+_PROFILED_STEPS = 20
 _BUFFER_BYTES = 2**29
-_GROUPS = {"products": "linear_pointwise", "attention": "scaled_dot_product", "writing keys and values": "index_put"}
-"""What an operator's name contains."""
-_REST = "other operators"
+_PARTS: dict[str, list[tuple[Any, str]]] = {
+    "products": [(PackedLinear, "forward"), (PackedLinear, "plus")],
+    "attention, with its keys and values": [(fused, "attend")],
+    "norms and gates": [(fused, "_normalized"), (fused, "_gated")],
+}
+"""Functions, by their owner's attribute."""
+_REST = "all else"
 
 
 def main() -> None:
@@ -83,7 +90,7 @@ def _engine(folder: str, threads: int, slots: int) -> Engine:
 
 def _measure(engine: Engine, streams: int, turns: int) -> dict[str, Any]:
     """Take turns while all streams decode."""
-    steps = (turns + 2) * _STEPS_A_TURN + 1
+    steps = turns * _STEPS_A_TURN + _PROFILED_STEPS + 1
     rng = random.Random(streams)
     for ticket in range(streams):
         prompt = tuple(rng.choices(PROMPT_IDS, k=_PROMPT))
@@ -122,7 +129,7 @@ def _products(engine: Engine, rows: int) -> tuple[Callable[[], None], int]:
         assert isinstance(layer, FusedLayer), "this PyTorch lacks what fuses layers"
         attended = torch.randn(rows, layer.heads * layer.head_dim)
         pairs += [(layer.qkv, hidden), (layer.output, attended)]
-        pairs += [(layer.gate, hidden), (layer.up, hidden), (layer.down, wide)]
+        pairs += [(layer.gate_up, hidden), (layer.down, wide)]
 
     def multiply() -> None:
         for linear, x in pairs:
@@ -132,15 +139,38 @@ def _products(engine: Engine, rows: int) -> tuple[Callable[[], None], int]:
 
 
 def _profiled(engine: Engine) -> dict[str, float]:
-    """Give the parts of the time in operators, in [0, 1], over a turn of steps."""
-    with profile(activities=[ProfilerActivity.CPU]) as profiler:
-        for _ in range(_STEPS_A_TURN):
-            engine.step()
-    taken = dict.fromkeys((*_GROUPS, _REST), 0.0)
-    for operator in profiler.key_averages():
-        group = next((name for name, part in _GROUPS.items() if part in operator.key), _REST)
-        taken[group] += operator.self_cpu_time_total
-    return {name: time_us / sum(taken.values()) for name, time_us in taken.items()}
+    """Give the parts of a step's time, in [0, 1]; medians of turns."""
+    with ExitStack() as stack:
+        taken = {name: stack.enter_context(_clocked(functions)) for name, functions in _PARTS.items()}
+        turns: dict[str, list[float]] = {name: [] for name in (*_PARTS, _REST)}
+        for _ in range(_PROFILED_STEPS):
+            for times in taken.values():
+                times.clear()
+            whole = _seconds(engine.step, 1)
+            for name, times in taken.items():
+                turns[name].append(sum(times) / whole)
+            turns[_REST].append(1 - sum(turns[name][-1] for name in _PARTS))
+    return {name: statistics.median(shares) for name, shares in turns.items()}
+
+
+@contextmanager
+def _clocked(functions: Sequence[tuple[Any, str]]) -> Iterator[list[float]]:
+    """Collect what each call of some functions takes, in seconds."""
+    times: list[float] = []
+
+    def clocked(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            started = time.perf_counter()
+            result = function(*arguments, **named)
+            times.append(time.perf_counter() - started)
+            return result
+
+        return call
+
+    with ExitStack() as stack:
+        for owner, name in functions:
+            stack.enter_context(patch.object(owner, name, clocked(getattr(owner, name))))
+        yield times
 
 
 def _bounds(report: Mapping[str, Any]) -> str:
@@ -178,9 +208,9 @@ def _middle(values: list[float], digits: int = 2) -> str:
 
 
 def _shares(report: Mapping[str, Any]) -> str:
-    names = (*_GROUPS, _REST)
+    names = (*_PARTS, _REST)
     rows = [[str(r["streams"]), *(f"{r['shares'][name]:.1%}" for name in names)] for r in report["results"]]
-    return table(["streams, profiled", *names], rows)
+    return table(["streams", *(f"{name}, of the step" for name in names)], rows)
 
 
 if __name__ == "__main__":

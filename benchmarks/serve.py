@@ -1,12 +1,15 @@
 """Whole servers, asked by separate client processes, with the same random weights behind each.
 
 Paddock is asked through gRPC; `transformers serve`, with and without continuous batching, llama-cpp-python's server and
-llama.cpp's own through HTTP (with `make peers`; the last only where it could be built). Each stream asks again as soon
-as it has its answer, of --tokens on average, for --seconds after --warm seconds; the servers take turns.
-Tokens/s and requests/s are what arrived within the window; TTFT and TPOT are of the requests whose first token did,
-from when they were sent, so a server too slow to answer any within the window has none.
+llama.cpp's own through HTTP (with `make peers`; the last only where it could be built). The servers take turns. In each
+turn every stream asks --answers times, for --tokens on average, and again as soon as it has its answer.
 
-    python -m benchmarks.serve [--size 100M] [--streams 1 8 32 128] [--seconds 8] [--repeats 2] [--quick]
+What counts is when all streams are at work and out of step: from when the last of them has its first answer until the
+first of them has its last one. Servers that are too slow for that within --limit seconds are judged by the last two
+thirds of these. Tokens/s and requests/s are what arrived within the window; TTFT and TPOT are of the requests whose
+first token did, from when they were sent.
+
+    python -m benchmarks.serve [--size 100M] [--streams 1 8 32 128] [--answers 6] [--limit 45] [--repeats 2] [--quick]
 """
 
 from __future__ import annotations
@@ -77,17 +80,17 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 8, 32, 128])
     parser.add_argument("--prompt", type=int, default=64, help="tokens of each prompt")
     parser.add_argument("--tokens", type=int, default=64, help="tokens of an answer, on average")
-    parser.add_argument("--warm", type=float, default=3.0, help="seconds before the window")
-    parser.add_argument("--seconds", type=float, default=8.0, help="of the window")
+    parser.add_argument("--answers", type=int, default=6, help="of each stream, the first not counted")
+    parser.add_argument("--limit", type=float, default=45.0, help="seconds of a turn")
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--against", nargs="*", choices=_PEERS, default=_PEERS)
-    parser.add_argument("--quick", action="store_true", help="the tiny shape, two streams, one second: does it run?")
+    parser.add_argument("--quick", action="store_true", help="the tiny shape, two streams, three answers: does it run?")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.size, arguments.streams, arguments.repeats, arguments.threads = "tiny", [2], 1, 1
-        arguments.warm, arguments.seconds, arguments.tokens = 0.5, 1.0, 8
+        arguments.answers, arguments.tokens = 3, 8
     return arguments
 
 
@@ -154,23 +157,38 @@ def _started(start: Start) -> tuple[Server, ExitStack]:
 
 def _turn(name: str, server: Server, streams: int, arguments: argparse.Namespace) -> dict[str, Any]:
     start = time.monotonic() + _START_S
-    window = (start + arguments.warm, start + arguments.warm + arguments.seconds)
+    until = start + arguments.limit
     kind = "grpc" if name == OURS else "http"
     processes, cpu = [], server.cpu_s()
     for number in range(min(_PROCESSES, streams)):
         share = (streams + number) // min(_PROCESSES, streams)
-        numbers = [share, arguments.prompt, arguments.tokens, start, window[1], time.monotonic_ns() % 10**6 + number]
+        numbers = [share, arguments.prompt, arguments.tokens, arguments.answers]
+        numbers += [start, until, time.monotonic_ns() % 10**6 + number]
         command = [sys.executable, "-m", "benchmarks.client", kind, server.address, server.model, *map(str, numbers)]
         processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT))
     try:
-        limit_s = _START_S + arguments.warm + arguments.seconds + 30.0
-        outputs = [process.communicate(timeout=limit_s)[0] for process in processes]
+        outputs = [process.communicate(timeout=_START_S + arguments.limit + 30.0)[0] for process in processes]
     finally:
         for process in processes:
             process.kill()
             process.wait()
     answers = [Answer(**answer) for output in outputs for answer in json.loads(output)]
-    return {**figures(answers, *window), "cpu_s": server.cpu_s() - cpu, "peak_bytes": peak_bytes(server.pid)}
+    window = steady(answers, start, until)
+    return {
+        **figures(answers, *window),
+        "window_s": window[1] - window[0],
+        "cpu_s": server.cpu_s() - cpu,
+        "peak_bytes": peak_bytes(server.pid),
+    }
+
+
+def steady(answers: list[Answer], start: float, until: float) -> tuple[float, float]:
+    """Give the window in which all streams are at work, and out of step."""
+    ends: dict[int, list[float]] = {}
+    for answer in answers:
+        ends.setdefault(answer.stream, []).append(answer.tokens[-1] if answer.ended else until)
+    slow = start + (until - start) / 3
+    return min(slow, max(min(times) for times in ends.values())), min(max(times) for times in ends.values())
 
 
 def figures(answers: list[Answer], start: float, until: float) -> dict[str, Any]:

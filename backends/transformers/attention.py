@@ -13,12 +13,15 @@ arXiv:2305.13245).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
+
+from backends.transformers import kernels
 
 ATTENTION = "paddock"
 
@@ -29,16 +32,24 @@ class DecodeGroup:
 
     Attributes:
         data: the block, [layers, 2, rows, kv_heads, capacity, head_dim].
-        rows: [n], 0 to n-1.
         positions: [n], where the new key goes.
-        mask: [n, 1, 1, capacity], 0 up to the position and -inf after it, in the model's dtype.
     """
 
     data: Tensor
     offset: int
-    rows: Tensor
     positions: Tensor
-    mask: Tensor
+
+    @cached_property
+    def rows(self) -> Tensor:
+        """[n], 0 to n-1."""
+        return torch.arange(len(self.positions), device=self.positions.device)
+
+    @cached_property
+    def mask(self) -> Tensor:
+        """[n, 1, 1, capacity], 0 up to the position and -inf after it, in the model's dtype."""
+        hidden = torch.arange(self.data.shape[4], device=self.positions.device)[None, :] > self.positions[:, None]
+        mask = torch.zeros(hidden.shape, dtype=self.data.dtype, device=self.positions.device)
+        return mask.masked_fill_(hidden, -torch.inf)[:, None, None, :]
 
 
 @dataclass(frozen=True)
@@ -63,13 +74,6 @@ class StepLayout:
 
     groups: tuple[DecodeGroup, ...]
     chunks: tuple[Chunk, ...]
-
-
-def decode_mask(positions: Tensor, capacity: int, dtype: torch.dtype) -> Tensor:
-    """Build a `DecodeGroup.mask` from positions [n]."""
-    hidden = torch.arange(capacity, device=positions.device)[None, :] > positions[:, None]
-    mask = torch.zeros(hidden.shape, dtype=dtype, device=positions.device).masked_fill_(hidden, -torch.inf)
-    return mask[:, None, None, :]
 
 
 def chunk_mask(start: int, count: int, groups: int, dtype: torch.dtype, device: torch.device) -> Tensor:
@@ -109,50 +113,57 @@ def paddock_attention(
     """
     # [T, heads, head_dim] from here on
     query, key, value = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
-    return attend(paddock_step, module.layer_idx, query, torch.stack((key, value), 1), scaling)[None], None
+    return attend(paddock_step, module.layer_idx, torch.cat((query, key, value), 1), scaling)[None], None
 
 
-def attend(step: StepLayout, layer: int, query: Tensor, kept: Tensor, scaling: float) -> Tensor:
+def attend(step: StepLayout, layer: int, mixed: Tensor, scaling: float) -> Tensor:
     """Write the step's keys and values into the cache and attend.
 
     Args:
         step: which token belongs to whom.
         layer: index of the layer.
-        query: [T, heads, head_dim], rotated.
-        kept: [T, 2 (key, rotated, and value), kv_heads, head_dim].
+        mixed: [T, heads + 2 kv_heads, head_dim]: queries and keys, rotated, and values; contiguous.
         scaling: of the products of queries and keys.
 
     Returns:
         [T, heads, head_dim]
     """
-    if len(step.groups) == 1 and not step.chunks:
-        return _decode(step.groups[0], layer, query, kept, scaling)
-    output = torch.zeros_like(query, memory_format=torch.contiguous_format)
-    for group in step.groups:
-        span = slice(group.offset, group.offset + len(group.rows))
-        output[span] = _decode(group, layer, query[span], kept[span], scaling)
-    for chunk in step.chunks:
-        span = slice(chunk.offset, chunk.offset + chunk.count)
-        output[span] = _prefill(chunk, layer, query[span], kept[span], scaling)
-    return output
+    parts = [_decode(group, layer, mixed[_span(group)], scaling) for group in step.groups]
+    parts += [_prefill(chunk, layer, mixed[_span(chunk)], scaling) for chunk in step.chunks]
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
-def _decode(group: DecodeGroup, layer: int, query: Tensor, kept: Tensor, scaling: float) -> Tensor:
+def _span(part: DecodeGroup | Chunk) -> slice:
+    return slice(part.offset, part.offset + (len(part.positions) if isinstance(part, DecodeGroup) else part.count))
+
+
+def _decode(group: DecodeGroup, layer: int, mixed: Tensor, scaling: float) -> Tensor:
     cache = group.data[layer]  # [2, rows, kv_heads, capacity, head_dim]
-    count, _, kv_heads, head_dim = kept.shape
+    rows, _, head_dim = mixed.shape
+    kv_heads = cache.shape[2]
+    native = kernels.load()
+    if native is not None and native.attends(mixed, kv_heads):
+        return native.attend(mixed, cache, group.positions, scaling)
+    query, kept = _parts(mixed, kv_heads)
     cache[:, group.rows, :, group.positions] = kept
-    keys, values = cache[:, :count]
-    folded = query.reshape(count, kv_heads, -1, head_dim)
+    keys, values = cache[:, :rows]
+    folded = query.reshape(rows, kv_heads, -1, head_dim)
     attended = scaled_dot_product_attention(folded, keys, values, attn_mask=group.mask, scale=scaling)
-    return attended.reshape(count, -1, head_dim)
+    return attended.reshape(rows, -1, head_dim)
 
 
-def _prefill(chunk: Chunk, layer: int, query: Tensor, kept: Tensor, scaling: float) -> Tensor:
+def _prefill(chunk: Chunk, layer: int, mixed: Tensor, scaling: float) -> Tensor:
     end = chunk.start + chunk.count
     cache = chunk.data[layer]  # [2, kv_heads, capacity, head_dim]
     _, kv_heads, _, head_dim = cache.shape
+    query, kept = _parts(mixed, kv_heads)
     cache[:, :, chunk.start : end] = kept.permute(1, 2, 0, 3)
     keys, values = cache[:, None, :, :end]
     folded = query.transpose(0, 1).reshape(1, kv_heads, -1, head_dim)
     attended = scaled_dot_product_attention(folded, keys, values, attn_mask=chunk.mask, scale=scaling)
     return attended.reshape(-1, chunk.count, head_dim).transpose(0, 1)
+
+
+def _parts(mixed: Tensor, kv_heads: int) -> tuple[Tensor, Tensor]:
+    """Give the queries [T, heads, head_dim], and what is kept [T, 2 (key, value), kv_heads, head_dim]."""
+    return mixed[:, : -2 * kv_heads], mixed[:, -2 * kv_heads :].unflatten(1, (2, -1))

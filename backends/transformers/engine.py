@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from backends.errors import BackendError, ComputeError
-from backends.transformers.attention import Chunk, DecodeGroup, StepLayout, chunk_mask, decode_mask
+from backends.transformers.attention import Chunk, DecodeGroup, StepLayout, chunk_mask
 from backends.transformers.cache import KVCache, Lease
 from backends.transformers.grammar import Follower, allowed_ids
 from backends.transformers.prefix import PrefixCache
@@ -225,10 +225,7 @@ class Engine:
         geometry = self._cache.geometry
         for block in self._cache.blocks:
             filled = [lease.length for lease in block.leases]
-            at = torch.tensor(filled, device=geometry.device)
-            rows = torch.arange(len(filled), device=geometry.device)
-            mask = decode_mask(at, block.capacity, geometry.dtype)
-            groups.append(DecodeGroup(block.data, len(tokens), rows, at, mask))
+            groups.append(DecodeGroup(block.data, len(tokens), torch.tensor(filled, device=geometry.device)))
             tokens += [self._sequences[lease.ticket].context[lease.length] for lease in block.leases]
             positions += filled
         return tokens, positions, groups

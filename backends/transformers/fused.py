@@ -1,9 +1,10 @@
 """Llama's decoder layers in fewer, larger operations: float32 on CPU, inference only.
 
 The stock layer costs about 30 operators, many of which take longer to start than to run at a few tokens. Here the three
-projections of the attention are one product, the rotation is one complex product, SiLU, gate and residuals are the last
-step of oneDNN's products, and the norms' weights are part of the weights they go into. A token's result depends on its
-own request alone, bit for bit (see `linear.py`).
+projections of the attention are one product, and so are gate and up; the rotation is one complex product, residuals are
+the last step of products, and the norms' weights are part of the weights they go into. Norms, the gate, and attention
+of decoding tokens are kernels of ours, where there are some (`kernels.py`). A token's result depends on its own request
+alone, bit for bit (see `linear.py`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import silu
 
+from backends.transformers import kernels
 from backends.transformers.attention import StepLayout, attend
 from backends.transformers.linear import PackedLinear
 
@@ -31,7 +34,7 @@ def fuse(model: Any) -> bool:
     layers, head = model.model.layers, model.lm_head
     try:
         mlp = layers[0].mlp
-        for linear in (layers[0].self_attn.o_proj, mlp.gate_proj, mlp.up_proj, mlp.down_proj, head):
+        for linear in (layers[0].self_attn.o_proj, mlp.gate_proj, mlp.down_proj, head):
             PackedLinear(linear.weight, linear.bias).check(linear.weight, linear.bias)
     except (AttributeError, RuntimeError, ValueError) as error:
         logger.warning("the stock layers are used, the fused ones don't work here: %s", error)
@@ -54,7 +57,7 @@ class FusedLayer(nn.Module):
         self.head_dim: int = attention.head_dim
         self.heads = attention.q_proj.out_features // self.head_dim
         self.kv_heads = attention.k_proj.out_features // self.head_dim
-        self.epsilon = torch.tensor([layer.input_layernorm.variance_epsilon])
+        self.epsilon: float = layer.input_layernorm.variance_epsilon
         before, between = layer.input_layernorm.weight, layer.post_attention_layernorm.weight
         projections = [
             _interleaved(attention.q_proj, self.head_dim),
@@ -65,9 +68,9 @@ class FusedLayer(nn.Module):
         weights = torch.cat([weight for weight, _ in projections])
         self.qkv = PackedLinear(weights * before, torch.cat(biases) if biases else None)
         self.output = PackedLinear(attention.o_proj.weight, attention.o_proj.bias)
-        self.gate, self.up = (
-            PackedLinear(linear.weight * between, linear.bias) for linear in (mlp.gate_proj, mlp.up_proj)
-        )
+        biases = [linear.bias for linear in (mlp.gate_proj, mlp.up_proj) if linear.bias is not None]
+        weights = torch.cat((mlp.gate_proj.weight, mlp.up_proj.weight)) * between
+        self.gate_up = PackedLinear(weights, torch.cat(biases) if biases else None)
         self.down = PackedLinear(mlp.down_proj.weight, mlp.down_proj.bias)
 
     def forward(
@@ -81,19 +84,12 @@ class FusedLayer(nn.Module):
             paddock_step: which token belongs to whom.
         """
         tokens = hidden_states[0]
-        mixed = self.qkv(self._normalized(tokens)).view(-1, self.heads + 2 * self.kv_heads, self.head_dim)
+        mixed = self.qkv(_normalized(tokens, self.epsilon)).view(-1, self.heads + 2 * self.kv_heads, self.head_dim)
         pairs = mixed[:, : self.heads + self.kv_heads].unflatten(-1, (-1, 2))
         torch.view_as_complex(pairs).mul_(position_embeddings)
-        query, kept = mixed[:, : self.heads], mixed[:, self.heads :].unflatten(1, (2, -1))
-        attended = attend(paddock_step, self.layer_index, query, kept, self.scaling)
+        attended = attend(paddock_step, self.layer_index, mixed, self.scaling)
         tokens = self.output.plus(attended.flatten(-2), tokens)
-        normed = self._normalized(tokens)
-        return self.down.plus(self.up.times(normed, self.gate.silu(normed)), tokens)[None]
-
-    def _normalized(self, x: Tensor) -> Tensor:
-        """Divide by the root mean square; what the stock norm multiplies by is in the weights that follow."""
-        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-        return x * torch.addcmul(self.epsilon, length, length, value=1 / x.shape[-1]).rsqrt_()
+        return self.down.plus(_gated(self.gate_up(_normalized(tokens, self.epsilon))), tokens)[None]
 
 
 class FusedRotary(nn.Module):
@@ -108,6 +104,23 @@ class FusedRotary(nn.Module):
         cos, sin = self.rotary(x, position_ids)
         half = cos.shape[-1] // 2
         return torch.complex(cos[0, :, None, :half], sin[0, :, None, :half])
+
+
+def _normalized(x: Tensor, epsilon: float) -> Tensor:
+    """Divide by the root mean square; what the stock norm multiplies by is in the weights that follow."""
+    native = kernels.load()
+    if native is not None and native.takes(x.shape[-1]):
+        return native.normalize(x, epsilon)
+    return x * (x.square().mean(-1, keepdim=True) + epsilon).rsqrt_()
+
+
+def _gated(mixed: Tensor) -> Tensor:
+    """Give `silu(g) * u` for [T, 2 (g, u) * size]."""
+    size = mixed.shape[-1] // 2
+    native = kernels.load()
+    if native is not None and native.takes(size):
+        return native.gate(mixed)
+    return silu(mixed[:, :size]).mul_(mixed[:, size:])
 
 
 def _interleaved(linear: nn.Linear, head_dim: int) -> tuple[Tensor, Tensor | None]:

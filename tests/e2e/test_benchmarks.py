@@ -50,7 +50,7 @@ def test_every_measurement_has_figures(results):
 def test_a_profile_tells_what_of_a_step_its_products_are(results):
     report = json.loads((results / "profile.json").read_text())
     (one,) = report["results"]
-    assert sum(one["shares"].values()) == pytest.approx(1)
+    assert sum(one["shares"].values()) == pytest.approx(1, abs=0.2)  # medians
     assert all(share > 0 for share in one["shares"].values())
     assert one["weights"] > 8192 * 64  # more than the vocabulary's
     assert len(one["step_s"]) == len(one["products_s"]) == len(one["sum_s"]) == 2
@@ -81,14 +81,14 @@ def test_the_report_is_made_of_the_results(results):
     page = (docs / "benchmarks.md").read_text()
     assert "## engine" in page
     assert "| mixed | paddock |" in page
-    assert "| streams, profiled |" in page
+    assert "| streams | products, of the step |" in page
     assert "## wire" in page
     assert "| 2x | heavy |" in page
     assert "not run" in page  # what is asked of a GPU
 
 
 def test_client_processes_keep_a_server_busy():
-    arguments = argparse.Namespace(prompt=8, tokens=8, warm=0.2, seconds=1.0)
+    arguments = argparse.Namespace(prompt=8, tokens=8, answers=4, limit=20.0)
     with server.paddock("model=simulator", "models.simulator.backend.time_per_token_s=0.005") as simulator:
         turn = serve._turn("paddock", simulator, 3, arguments)
     assert turn["tokens_per_s"] > 0

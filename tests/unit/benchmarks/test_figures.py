@@ -13,7 +13,7 @@ from benchmarks import ceiling, report
 from benchmarks.checkpoint import CONTROL_TOKENS, PROMPT_IDS, VOCAB_SIZE, _write_tokenizer, text
 from benchmarks.client import Answer
 from benchmarks.contender import Contender, ContenderError
-from benchmarks.serve import figures
+from benchmarks.serve import figures, steady
 from benchmarks.server import ServerError
 from benchmarks.wire import jain, lateness
 from benchmarks.workload import Request, Timeline, mixed, percentiles, renewed, summary
@@ -59,18 +59,29 @@ def test_the_bound_is_the_tighter_ceiling():
 
 
 def test_a_server_is_judged_by_what_arrived_within_the_window():
-    before = Answer(sent=0.0, asked=3, tokens=[0.5, 1.5, 2.5], ended=True)
-    within = Answer(sent=1.0, asked=2, tokens=[1.2, 1.4], ended=True)
-    cut_off = Answer(sent=2.0, asked=9, tokens=[2.9, 3.1])
+    before = Answer(1, sent=0.0, asked=3, tokens=[0.5, 1.5, 2.5], ended=True)
+    within = Answer(1, sent=1.0, asked=2, tokens=[1.2, 1.4], ended=True)
+    cut_off = Answer(1, sent=2.0, asked=9, tokens=[2.9, 3.1])
     told = figures([before, within, cut_off], 1.0, 3.0)
     assert told["tokens_per_s"] == 5 / 2
     assert told["requests_per_s"] == 2 / 2
     assert told["ttft_s"]["p99"] == pytest.approx(0.9, rel=0.02)
 
 
+def test_what_counts_is_when_all_streams_are_at_work_and_out_of_step():
+    def stream(number, *ends):
+        return [Answer(number, end - 1.0, 1, [end], ended=True) for end in ends]
+
+    assert steady(stream(1, 1, 5, 9) + stream(2, 2, 4, 7), 0.0, 30.0) == (2.0, 7.0)
+    unfinished = Answer(2, 3.0, 9, [3.5])
+    assert steady([*stream(1, 1, 5, 9), *stream(2, 2), unfinished], 0.0, 30.0) == (2.0, 9.0)
+    too_slow = Answer(2, 0.0, 9)
+    assert steady([*stream(1, 1, 29), too_slow], 0.0, 30.0) == (10.0, 29.0)
+
+
 @pytest.mark.parametrize(
     "answer",
-    [Answer(0.0, 3, [0.5, 0.6], ended=True), Answer(0.0, 3, error="RuntimeError: 503")],
+    [Answer(1, 0.0, 3, [0.5, 0.6], ended=True), Answer(1, 0.0, 3, error="RuntimeError: 503")],
     ids=["too few tokens", "refused"],
 )
 def test_a_server_that_fails_requests_has_no_figures(answer):

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends.errors import ComputeError
+from backends.transformers import kernels
 from backends.types import FinishReason
 from tests.unit.backends.transformers.driver import (
     CONTEXT_LENGTH,
@@ -53,6 +54,11 @@ def stock_greedy(model, ids, count):
     return generated[0, len(ids) :].tolist()
 
 
+@pytest.fixture
+def without_kernels(monkeypatch):
+    monkeypatch.setattr(kernels, "load", lambda: None)
+
+
 @pytest.mark.parametrize("variant", ["grouped", "tied", "ungrouped", "one_key_head", "llama3_rope", "biased"])
 def test_greedy_equals_the_stock_model(stock, variant):
     folder, model = stock(variant)
@@ -75,7 +81,20 @@ def test_chunking_changes_nothing(checkpoint, engine, chunk):
     assert [a.ids for a in complete(other, wanted)] == [a.ids for a in complete(engine, wanted)]
 
 
-def test_batch_mates_change_no_bit(engine):
+@pytest.mark.parametrize("variant", ["grouped", "one_key_head"])
+def test_batch_mates_change_no_bit(stock, variant):
+    check_batch_mates(engine_for(stock(variant)[0], prefill_chunk=16, max_batch_tokens=48, max_concurrency=16))
+
+
+@pytest.mark.usefixtures("without_kernels")
+def test_without_kernels_answers_are_the_stock_models_in_any_company(stock):
+    folder, model = stock("one_key_head")
+    engine = engine_for(folder, prefill_chunk=16, max_batch_tokens=48, max_concurrency=16)
+    assert complete_one(engine, request(prompt(40), 32)).ids == stock_greedy(model, prompt(40), 32)
+    check_batch_mates(engine)
+
+
+def check_batch_mates(engine):
     wanted = [
         request(prompt(length, seed), 40, seed=seed, logprobs=2, **(SEEDED if seed % 2 else {}))
         for seed, length in enumerate(LENGTHS + LENGTHS[:5])

@@ -118,6 +118,7 @@ lock: $(VENV)/.lock-stamp ## bring requirements.lock and images/*.lock to what p
 .PHONY: clean
 clean: ## remove the environment and all caches
 	@rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -f backends/transformers/libkernels.so
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/pyvenv.cfg:

@@ -59,16 +59,20 @@ class _Cell:
 def main() -> None:
     """Measure, print, save."""
     arguments = _arguments()
-    results = [_measure(size, arguments) for size in arguments.size]
-    report = {"settings": vars(arguments), "results": results}
-    print(markdown(report))
-    name = "engine" if arguments.device == "cpu" else f"engine-{arguments.device}"
-    print(f"\nwritten to {save(name, report, arguments.out)}")
+    for size in arguments.size:
+        report = {"settings": vars(arguments), "result": _measure(size, arguments)}
+        print(markdown(report))
+        print(f"\nwritten to {save(file_name(size, arguments.device), report, arguments.out)}\n")
+
+
+def file_name(size: str, device: str) -> str:
+    """Tell what a size's result is saved as."""
+    return f"engine-{size}" if device == "cpu" else f"engine-{device}-{size}"
 
 
 def markdown(report: Mapping[str, Any]) -> str:
     """Write the tables of a saved result."""
-    return "\n\n".join(part for result in report["results"] for part in _parts(result))
+    return "\n\n".join(_parts(report["result"]))
 
 
 def _arguments() -> argparse.Namespace:

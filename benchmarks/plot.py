@@ -40,11 +40,12 @@ def main() -> None:
     results, folder = Path(sys.argv[1]), Path(sys.argv[2])
     folder.mkdir(parents=True, exist_ok=True)
     mpl.rcParams.update(_STYLE)
-    if (engine := results / "engine.json").exists():
-        sizes = json.loads(engine.read_text(encoding="utf-8"))["results"]
+    files = [results / f"engine-{size}.json" for size in ("10M", "100M", "500M")]
+    sizes = [json.loads(file.read_text(encoding="utf-8"))["result"] for file in files if file.exists()]
+    if sizes:
         _save(_throughput(sizes), folder / "throughput.svg")
         _save(_roofline(sizes), folder / "roofline.svg")
-        _save(_latency(sizes[-1]), folder / "latency.svg")
+        _save(_latency(next((size for size in sizes if size["size"] == "100M"), sizes[0])), folder / "latency.svg")
     if (serve := results / "serve.json").exists():
         _save(_served(json.loads(serve.read_text(encoding="utf-8"))["results"]), folder / "serve.svg")
 

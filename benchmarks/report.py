@@ -17,14 +17,18 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import drill, engine, gateway, overload, profile, serve, soak, tensorrt_llm, tokenize, wire
+from benchmarks.checkpoint import SHAPES
 from benchmarks.contender import ROOT
 from benchmarks.peers import PYTHON
 from benchmarks.result import RESULTS, spread, table
 
 _NOT_RUN = "not run"
 _MEASUREMENTS: dict[str, tuple[Callable[[Mapping[str, Any]], str], str]] = {
-    "engine": (engine.markdown, engine.__doc__ or ""),
-    "engine-cuda": (engine.markdown, engine.__doc__ or ""),
+    **{
+        engine.file_name(size, device): (engine.markdown, engine.__doc__ or "")
+        for device in ("cpu", "cuda")
+        for size in SHAPES
+    },
     "profile": (profile.markdown, profile.__doc__ or ""),
     "serve": (serve.markdown, serve.__doc__ or ""),
     "wire": (wire.markdown, wire.__doc__ or ""),
@@ -88,13 +92,17 @@ def _page(results: Results, plots: Path) -> str:
     parts += [
         f"![{title}](benchmarks/{name}.svg)" for name, title in _PLOTS.items() if (plots / f"{name}.svg").exists()
     ]
+    told = set[str]()
     for name, result in results.items():
         markdown, about = _MEASUREMENTS[name]
         machine = result["hardware"]
         versions = ", ".join(f"{package} {version}" for package, version in result["versions"].items())
         gpu = f", {machine['gpu']}" if machine.get("gpu") else ""
         on = f"{machine['cpu']}, {machine['cpus']} CPUs{gpu}; Python {machine['python']}, {versions}"
-        parts += [f"## {name}", f"`{result['command']}` on {on}.", f"```text\n{about.strip()}\n```", markdown(result)]
+        parts += [f"## {name}", f"`{result['command']}` on {on}."]
+        parts += [f"```text\n{about.strip()}\n```"] if about not in told else []
+        parts.append(markdown(result))
+        told.add(about)
     return "\n\n".join(parts) + "\n"
 
 
@@ -111,9 +119,9 @@ def targets(results: Results) -> str:
 
 
 def _engine(results: Results, device: str) -> Mapping[str, Any]:
-    name, size = ("engine", "100M") if device == "cpu" else ("engine-cuda", "8B")
-    sizes: dict[str, Mapping[str, Any]] = {r["size"]: r for r in results.get(name, {}).get("results", [])}
-    return sizes.get(size, {})
+    saved = results.get(engine.file_name("100M" if device == "cpu" else "8B", device), {})
+    result: Mapping[str, Any] = saved.get("result", {})
+    return result
 
 
 def _cell(results: Results, device: str, name: str) -> Mapping[str, Any]:

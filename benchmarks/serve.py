@@ -9,7 +9,7 @@ first of them has its last one. Servers that are too slow for that within --limi
 thirds of these. Tokens/s and requests/s are what arrived within the window; TTFT and TPOT are of the requests whose
 first token did, from when they were sent.
 
-    python -m benchmarks.serve [--size 100M] [--streams 1 8 32 128] [--answers 6] [--limit 45] [--repeats 2] [--quick]
+    python -m benchmarks.serve [--size 100M] [--streams 1 8 32 128] [--answers 6] [--limit 30] [--repeats 2] [--quick]
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--prompt", type=int, default=64, help="tokens of each prompt")
     parser.add_argument("--tokens", type=int, default=64, help="tokens of an answer, on average")
     parser.add_argument("--answers", type=int, default=6, help="of each stream, the first not counted")
-    parser.add_argument("--limit", type=float, default=45.0, help="seconds of a turn")
+    parser.add_argument("--limit", type=float, default=30.0, help="seconds of a turn")
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--against", nargs="*", choices=_PEERS, default=_PEERS)
@@ -183,12 +183,19 @@ def _turn(name: str, server: Server, streams: int, arguments: argparse.Namespace
 
 
 def steady(answers: list[Answer], start: float, until: float) -> tuple[float, float]:
-    """Give the window in which all streams are at work, and out of step."""
+    """Give the window in which all streams are at work, and out of step.
+
+    Raises:
+        ServerError: there is none.
+    """
     ends: dict[int, list[float]] = {}
     for answer in answers:
-        ends.setdefault(answer.stream, []).append(answer.tokens[-1] if answer.ended else until)
+        ends.setdefault(answer.stream, []).append(answer.tokens[-1] if answer.ended and answer.tokens else until)
     slow = start + (until - start) / 3
-    return min(slow, max(min(times) for times in ends.values())), min(max(times) for times in ends.values())
+    window = min(slow, max(min(times) for times in ends.values())), min(max(times) for times in ends.values())
+    if window[0] >= window[1]:
+        raise ServerError("some streams had all their answers before others had one")
+    return window
 
 
 def figures(answers: list[Answer], start: float, until: float) -> dict[str, Any]:

@@ -6,8 +6,6 @@ import logging
 import time
 from typing import Any
 
-import torch
-
 from backends.errors import LoadError
 from backends.transformers.cache import Geometry, KVCache, capacity_for
 from backends.transformers.classifier import Classifier
@@ -19,14 +17,11 @@ from backends.transformers.loading import LoadedModel, load_model
 from backends.transformers.memory import free_bytes
 from backends.transformers.prefix import PrefixCache
 from backends.transformers.scheduler import Scheduler
-from backends.transformers.threads import usable_cpus
 from backends.types import Capabilities, Feature, GenerationRequest, Sampling
 
 logger = logging.getLogger(__name__)
 
 MAX_LOGPROBS = 20
-_SMALL_MODEL = 20e6
-"""Parameters below which threads cost more than they bring: a step's products are over before the threads are awake."""
 _WARM_UP_TOKENS = 512
 _SHARE_OF_FREE = {"cpu": 0.5, "cuda": 0.8}
 _PREFIX_SHARE = 0.25  # of the cache's size, beside it
@@ -44,8 +39,6 @@ def build_engine(config: TransformersConfig) -> Assembled:
         LoadError: see `load_model`; or the context doesn't fit the model or the memory; or the warm-up failed.
     """
     loaded = load_model(config)
-    most = 1 if loaded.parameters < _SMALL_MODEL else min(torch.get_num_threads(), usable_cpus())
-    torch.set_num_threads(config.num_threads or most)
     return _build_classifier(config, loaded) if loaded.classifies else _build_generator(config, loaded)
 
 

@@ -120,7 +120,7 @@ def attend(step: StepLayout, layer: int, mixed: Tensor, scaling: float) -> Tenso
     """Write the step's keys and values into the cache and attend.
 
     Args:
-        step: which token belongs to whom.
+        step: which token belongs to whom; groups and then chunks, in order, have them all.
         layer: index of the layer.
         mixed: [T, heads + 2 kv_heads, head_dim]: queries and keys, rotated, and values; contiguous.
         scaling: of the products of queries and keys.
@@ -141,8 +141,8 @@ def _decode(group: DecodeGroup, layer: int, mixed: Tensor, scaling: float) -> Te
     cache = group.data[layer]  # [2, rows, kv_heads, capacity, head_dim]
     rows, _, head_dim = mixed.shape
     kv_heads = cache.shape[2]
-    native = kernels.load()
-    if native is not None and native.attends(mixed, kv_heads):
+    native = kernels.load() if kernels.suit(mixed) else None
+    if native is not None and native.attends(mixed.shape[1] - 2 * kv_heads, kv_heads, head_dim):
         return native.attend(mixed, cache, group.positions, scaling)
     query, kept = _parts(mixed, kv_heads)
     cache[:, group.rows, :, group.positions] = kept

@@ -127,7 +127,8 @@ class KVCache:
         destination = target.data[:, :, len(target.leases)]
         filled = min(old_block.capacity, target.capacity)
         destination[..., :filled, :] = source[..., :filled, :]
-        # Zeros, not what a former occupant left: attention multiplies it by a weight of 0, which a NaN would survive.
+        # Zeros, not what a former occupant left: PyTorch's attention, for where there are no kernels, multiplies it by
+        # a weight of 0, which a NaN would survive.
         destination[..., filled:, :].zero_()
         lease.block, lease.row = target, len(target.leases)
         target.leases.append(lease)

@@ -72,10 +72,11 @@ def needed(model: Decoder, config: TransformersConfig, dtype: torch.dtype, fuses
     token = cache_bytes_per_token(model, precision)
     asked = (config.context_length or CACHE_BLOCK) * token
     workspace = workspace_bytes(model, precision, config.max_batch_tokens)
+    packed = max(model.embedding, 4 * model.hidden * model.intermediate)  # gate and up are joined, then packed
     return Need(
         weights=weights_bytes(dataclasses.replace(model, tied=model.tied and not fuses), precision),
         cache=asked if config.cache_gib is None else int(config.cache_gib * 2**30),
-        workspace=max(workspace, model.embedding * precision.wide) if fuses else workspace,
+        workspace=max(workspace, packed * precision.wide) if fuses else workspace,
         token=token,
     )
 

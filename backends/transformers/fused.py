@@ -22,6 +22,8 @@ from backends.transformers.linear import PackedLinear
 
 logger = logging.getLogger(__name__)
 
+_UNDIVIDED = 32_768  # elements: at::internal::GRAIN_SIZE
+
 
 @torch.inference_mode()
 def fuse(model: Any) -> bool:
@@ -65,11 +67,11 @@ class FusedLayer(nn.Module):
             (attention.v_proj.weight, attention.v_proj.bias),
         ]
         biases = [bias for _, bias in projections if bias is not None]
-        weights = torch.cat([weight for weight, _ in projections])
-        self.qkv = PackedLinear(weights * before, torch.cat(biases) if biases else None)
+        weights = torch.cat([weight for weight, _ in projections]).mul_(before)
+        self.qkv = PackedLinear(weights, torch.cat(biases) if biases else None)
         self.output = PackedLinear(attention.o_proj.weight, attention.o_proj.bias)
         biases = [linear.bias for linear in (mlp.gate_proj, mlp.up_proj) if linear.bias is not None]
-        weights = torch.cat((mlp.gate_proj.weight, mlp.up_proj.weight)) * between
+        weights = torch.cat((mlp.gate_proj.weight, mlp.up_proj.weight)).mul_(between)
         self.gate_up = PackedLinear(weights, torch.cat(biases) if biases else None)
         self.down = PackedLinear(mlp.down_proj.weight, mlp.down_proj.bias)
 
@@ -120,7 +122,10 @@ def _gated(mixed: Tensor) -> Tensor:
     native = kernels.load()
     if native is not None and native.takes(size):
         return native.gate(mixed)
-    return silu(mixed[:, :size]).mul_(mixed[:, size:])
+    # A few rows at a time, which PyTorch does not divide among threads: it would do so in the midst of a row, and
+    # the ends of a part are computed by another function, with other last bits.
+    gate = torch.cat([silu(rows) for rows in mixed[:, :size].split(max(1, _UNDIVIDED // size))])
+    return gate.mul_(mixed[:, size:])
 
 
 def _interleaved(linear: nn.Linear, head_dim: int) -> tuple[Tensor, Tensor | None]:

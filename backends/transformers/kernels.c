@@ -20,10 +20,14 @@ enum {
   GROUP = 32        /* query heads of a key head, at most */
 };
 
-/* e^x to about 1e-7 of it; not below e^-87, not above e^88. Not a number stays that.
+/* What these bounds are to the caller, and what this file was when it was compiled. */
+const int64_t paddock_bounds[] = {ROWS, BLOCK, SMALL_BLOCK, GROUP, 4 * LANES};
+const uint32_t paddock_checksum = PADDOCK_CHECKSUM;
+
+/* e^x to about 1e-7 of it; not below e^-87, and above e^88.7 infinite. Not a number stays that.
  * x = n ln 2 + r, and a polynomial for e^r: Cephes, expf (Moshier, 1989). */
 static inline __m256 exponential(__m256 x) {
-  x = _mm256_min_ps(_mm256_set1_ps(88.0f), _mm256_max_ps(_mm256_set1_ps(-87.0f), x)); /* the second, if either is NaN */
+  x = _mm256_min_ps(_mm256_set1_ps(89.0f), _mm256_max_ps(_mm256_set1_ps(-87.0f), x)); /* the second, if either is NaN */
   __m256 n = _mm256_round_ps(_mm256_mul_ps(x, _mm256_set1_ps(1.44269504f)), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   __m256 r = _mm256_fnmadd_ps(n, _mm256_set1_ps(0.693359375f), x);
   r = _mm256_fnmadd_ps(n, _mm256_set1_ps(-2.12194440e-4f), r);

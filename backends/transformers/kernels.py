@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import logging
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,7 @@ from torch import Tensor
 logger = logging.getLogger(__name__)
 
 PATH = Path(__file__).with_name("libkernels.so")
-MOST_ROWS = 48
-"""Of a product; with more, oneDNN's is as fast."""
-BLOCKS = (64, 16)
-"""Outputs that oneDNN packs side by side: the second where threads are more than blocks of the first."""
-_LANES = 32  # what sizes are multiples of
-_MOST_HEADS = 32  # query heads of a key head
+_SOURCE = Path(__file__).with_name("kernels.c")
 
 _address, _count, _number = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
 _SIGNATURES: dict[str, list[Any]] = {
@@ -49,36 +45,49 @@ def load() -> Kernels | None:
         return None
     try:
         return Kernels(PATH)
-    except OSError as error:
-        logger.warning("the kernels can't be loaded: %s", error)
+    except (OSError, ValueError) as error:
+        logger.warning("the kernels are not used: %s", error)
         return None
+
+
+def suit(tensor: Tensor) -> bool:
+    """Whether a tensor is one for kernels: float32 on CPU."""
+    return tensor.dtype == torch.float32 and tensor.device.type == "cpu"
 
 
 class Kernels:
     """The functions of `kernels.c`.
 
+    Attributes:
+        most_rows: of a product; with more, oneDNN's is as fast.
+        blocks: how many outputs oneDNN may have packed side by side, for `multiply` to read them; the second where
+            threads are more than blocks of the first.
+
     Raises:
-        OSError: the library can't be loaded, or brings an OpenMP of its own.
+        OSError: the library can't be loaded.
+        ValueError: it is of another `kernels.c` than the one beside it, or brings an OpenMP of its own.
     """
 
     def __init__(self, path: Path) -> None:
-        # Whoever lets go of Python's lock may get it back late: what is over within microseconds keeps it.
-        releasing, keeping = ctypes.CDLL(str(path)), ctypes.PyDLL(str(path))
-        self._multiply = _function(releasing, "multiply")
-        self._attend = _function(releasing, "attend")
-        self._normalize = _function(keeping, "normalize")
-        self._gate = _function(keeping, "gate")
-        if releasing.omp_get_max_threads() != torch.get_num_threads():
-            raise OSError("it runs with another OpenMP than PyTorch")
+        library = ctypes.CDLL(str(path))
+        made_of = ctypes.c_uint32.in_dll(library, "paddock_checksum").value
+        if _SOURCE.exists() and zlib.crc32(_SOURCE.read_bytes()) != made_of:
+            raise ValueError("they were compiled from another kernels.c: install Paddock again")
+        if not _shares_openmp(library):
+            raise ValueError("they run with another OpenMP than PyTorch")
+        self._multiply, self._normalize, self._gate, self._attend = (_function(library, name) for name in _SIGNATURES)
+        bounds = (ctypes.c_int64 * 5).in_dll(library, "paddock_bounds")
+        self.most_rows, *blocks, self._most_heads, self._lanes = bounds
+        self.blocks = tuple(blocks)
 
     def multiply(self, x: Tensor, packed: int, outputs: int, block: int, other: Tensor | None = None) -> Tensor:
         """Give `x W^T`, plus `other` [rows, outputs].
 
         Args:
-            x: [..., inputs], of `MOST_ROWS` rows at most.
+            x: [..., inputs], of `most_rows` rows at most.
             packed: address of W as oneDNN packs it, [outputs / block][inputs][block].
             outputs: a multiple of `block`.
-            block: one of `BLOCKS`.
+            block: one of `blocks`.
             other: of the result's shape.
         """
         inputs = x.shape[-1]
@@ -89,7 +98,7 @@ class Kernels:
 
     def takes(self, size: int) -> bool:
         """Whether `normalize` and `gate` take rows of this size."""
-        return size % _LANES == 0
+        return size % self._lanes == 0
 
     def normalize(self, x: Tensor, epsilon: float) -> Tensor:
         """Divide [rows, size] by the root of each row's mean square plus epsilon."""
@@ -104,11 +113,9 @@ class Kernels:
         self._gate(mixed.data_ptr(), y.data_ptr(), rows, size, torch.get_num_threads())
         return y
 
-    def attends(self, mixed: Tensor, kv_heads: int) -> bool:
-        """Whether `attend` takes these."""
-        _, heads, size = mixed.shape
-        fits = size % _LANES == 0 and heads - 2 * kv_heads <= _MOST_HEADS * kv_heads
-        return fits and mixed.dtype == torch.float32 and mixed.device.type == "cpu"
+    def attends(self, heads: int, kv_heads: int, size: int) -> bool:
+        """Whether `attend` takes heads of these numbers and this size."""
+        return size % self._lanes == 0 and heads <= self._most_heads * kv_heads
 
     def attend(self, mixed: Tensor, cache: Tensor, positions: Tensor, scaling: float) -> Tensor:
         """Write each row's key and value into the cache and attend to what its request has there.
@@ -132,12 +139,15 @@ class Kernels:
         return y
 
 
-def _address_of(function: Any) -> int | None:
-    return ctypes.cast(function, ctypes.c_void_p).value
-
-
 def _function(library: ctypes.CDLL, name: str) -> Any:
     function = getattr(library, f"paddock_{name}")
     function.argtypes = [*_SIGNATURES[name], ctypes.c_int]
     function.restype = None
     return function
+
+
+def _shares_openmp(library: ctypes.CDLL) -> bool:
+    """Whether a library's OpenMP is PyTorch's: a second one would have threads that wait for the same processors."""
+    theirs = ctypes.CDLL(str(Path(torch.__file__).with_name("lib") / "libtorch_cpu.so"))
+    ours, same = (ctypes.cast(each.omp_get_max_threads, ctypes.c_void_p).value for each in (library, theirs))
+    return ours == same

@@ -10,13 +10,14 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import zlib
 from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 _FOLDER = "backends/transformers"
-COMMAND = "cc -std=c11 -O3 -mavx2 -mfma -fopenmp -shared -fPIC".split()
+_OPTIONS = "-std=c11 -O3 -mavx2 -mfma -fopenmp -shared -fPIC".split()
 _LIMIT_S = 120
 
 
@@ -41,15 +42,24 @@ def compile_kernels(source: Path, library: Path) -> str | None:
     """Give what stands in the way."""
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
         return "it is for Linux on x86-64"
-    if shutil.which(COMMAND[0]) is None:
+    if shutil.which("cc") is None:
         return "there is no C compiler, `cc`"
+    unfinished = library.with_suffix(".unfinished")
     try:
         done = subprocess.run(  # noqa: S603 - all of it is ours
-            [*COMMAND, "-o", str(library), str(source)], capture_output=True, text=True, timeout=_LIMIT_S, check=False
+            command(source, unfinished), capture_output=True, text=True, timeout=_LIMIT_S, check=False
         )
+        if done.returncode != 0:
+            return done.stderr.strip() or f"`cc` ended with {done.returncode}"
+        unfinished.replace(library)
     except subprocess.TimeoutExpired:
         return f"`cc` took more than {_LIMIT_S} s"
-    if done.returncode != 0:
-        library.unlink(missing_ok=True)
-        return done.stderr.strip() or f"`cc` ended with {done.returncode}"
+    finally:
+        unfinished.unlink(missing_ok=True)
     return None
+
+
+def command(source: Path, library: Path) -> list[str]:
+    """Give the compiler's command line. The checksum tells a library of another source from this one's."""
+    checksum = f"-DPADDOCK_CHECKSUM={zlib.crc32(source.read_bytes())}u"
+    return ["cc", *_OPTIONS, checksum, "-o", str(library), str(source), "-lm"]

@@ -23,6 +23,7 @@ from backends.transformers.attention import ATTENTION, register_attention
 from backends.transformers.config import TransformersConfig
 from backends.transformers.fit import Need, check_fit, needed, read_decoder
 from backends.transformers.fused import fuse
+from backends.transformers.threads import use_threads
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ def load_model(config: TransformersConfig) -> LoadedModel:
     register_attention()
     model = _read(folder, kind, place, classifies)
     parameters = decoder.parameters if decoder else sum(p.numel() for p in model.parameters())
+    use_threads(config.num_threads, parameters)  # before weights are packed: for how many matters
     fused = fuses and fuse(model)
     logger.info(
         "loaded %s: %.1f million parameters, %s on %s, layers %s, in %.1f s",

@@ -35,8 +35,8 @@ def results(tmp_path_factory):
 
 
 def test_every_measurement_has_figures(results):
-    engine, wire = (json.loads((results / f"{name}.json").read_text()) for name in ("engine", "wire"))
-    (size,) = engine["results"]
+    engine, wire = (json.loads((results / f"{name}.json").read_text()) for name in ("engine-tiny", "wire"))
+    size = engine["result"]
     assert [cell["name"] for cell in size["cells"]] == ["1 stream", "2 streams", "long prompts", "mixed", "arrivals"]
     for cell in size["cells"]:
         assert not cell["failures"]
@@ -79,7 +79,7 @@ def test_the_report_is_made_of_the_results(results):
     docs.mkdir()
     bench("report", "--results", str(results), "--docs", str(docs))
     page = (docs / "benchmarks.md").read_text()
-    assert "## engine" in page
+    assert "## engine-tiny" in page
     assert "| mixed | paddock |" in page
     assert "| streams | products, of the step |" in page
     assert "## wire" in page

@@ -77,6 +77,8 @@ def test_what_counts_is_when_all_streams_are_at_work_and_out_of_step():
     assert steady([*stream(1, 1, 5, 9), *stream(2, 2), unfinished], 0.0, 30.0) == (2.0, 9.0)
     too_slow = Answer(2, 0.0, 9)
     assert steady([*stream(1, 1, 29), too_slow], 0.0, 30.0) == (10.0, 29.0)
+    with pytest.raises(ServerError):
+        steady([*stream(1, 1, 5), too_slow], 0.0, 30.0)
 
 
 @pytest.mark.parametrize(

@@ -68,8 +68,9 @@ def test_greedy_equals_the_stock_model(stock, variant):
     assert [answer.ids for answer in answers] == [stock_greedy(model, ids, 32) for ids in prompts]
 
 
-def test_stock_layers_give_the_same_answer(stock):
-    folder, model = stock()
+@pytest.mark.parametrize("variant", ["grouped", "one_key_head"])
+def test_stock_layers_give_the_same_answer(stock, variant):
+    folder, model = stock(variant)
     engine = engine_for(folder, fused_layers=False)
     assert complete_one(engine, request(prompt(40), 32)).ids == stock_greedy(model, prompt(40), 32)
 
@@ -83,7 +84,8 @@ def test_chunking_changes_nothing(checkpoint, engine, chunk):
 
 @pytest.mark.parametrize("variant", ["grouped", "one_key_head"])
 def test_batch_mates_change_no_bit(stock, variant):
-    check_batch_mates(engine_for(stock(variant)[0], prefill_chunk=16, max_batch_tokens=48, max_concurrency=16))
+    # More tokens a step than our kernels multiply: alone a request is theirs, in company it is oneDNN's, too.
+    check_batch_mates(engine_for(stock(variant)[0], prefill_chunk=16, max_batch_tokens=128, max_concurrency=16))
 
 
 @pytest.mark.usefixtures("without_kernels")

@@ -7,7 +7,8 @@ import copy
 import pytest
 import torch
 
-from backends.transformers.fused import FusedLayer, fuse
+from backends.transformers import kernels
+from backends.transformers.fused import FusedLayer, _gated, fuse
 from backends.transformers.linear import PackedLinear
 
 
@@ -35,3 +36,18 @@ def test_no_stock_layer_is_left(stock):
     model = copy.deepcopy(stock()[1])
     assert fuse(model)
     assert not any(isinstance(module, torch.nn.Linear) for module in model.modules())
+
+
+@pytest.mark.parametrize("count", [1, 9, 31])
+def test_without_kernels_a_gate_is_the_same_in_any_company(monkeypatch, count):
+    """At 32 rows of this size PyTorch would divide the work among threads in the midst of a row."""
+    monkeypatch.setattr(kernels, "load", lambda: None)
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        mixed = torch.randn(32, 2 * 2560)
+        whole = _gated(mixed)
+        assert torch.equal(_gated(mixed[:count]), whole[:count])
+        assert torch.equal(_gated(mixed[-count:]), whole[-count:])
+    finally:
+        torch.set_num_threads(before)

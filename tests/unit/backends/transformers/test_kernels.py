@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform
 import shutil
 import subprocess
 import sys
+import types
 
 import pytest
 import torch
@@ -50,9 +52,10 @@ def reloaded():
 
 @pytest.mark.skipif(not HERE, reason="no C compiler for Linux on x86-64")
 def test_they_are_there_wherever_they_can_be_compiled(tmp_path):
-    strict = [*kernels_build.COMMAND, "-Wall", "-Wextra", "-Wconversion", "-Wno-sign-conversion", "-Werror"]
-    subprocess.run([*strict, "-o", str(tmp_path / "strict.so"), str(SOURCE)], check=True)
+    command = kernels_build.command(SOURCE, tmp_path / "strict.so")
+    subprocess.run([*command, "-Wall", "-Wextra", "-Wconversion", "-Wno-sign-conversion", "-Werror"], check=True)
     assert kernels_build.compile_kernels(SOURCE, tmp_path / "made.so") is None
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["made.so", "strict.so"]
     assert kernels.Kernels(tmp_path / "made.so")
     if torch.backends.cpu.get_cpu_capability() in {"AVX2", "AVX512"}:
         assert kernels.load() is not None
@@ -68,22 +71,70 @@ def test_what_stands_in_the_way_of_compiling_is_told(tmp_path, monkeypatch):
         assert kernels_build.compile_kernels(SOURCE, tmp_path / "none.so") == "there is no C compiler, `cc`"
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
     assert kernels_build.compile_kernels(SOURCE, tmp_path / "none.so") == "it is for Linux on x86-64"
-    assert not (tmp_path / "none.so").exists()
+    assert list(tmp_path.iterdir()) == [broken]
+
+
+@pytest.mark.parametrize("compiler", [True, False])
+def test_a_wheel_has_them_or_is_for_any_machine(tmp_path, monkeypatch, compiler):
+    if compiler and not HERE:
+        pytest.skip("no C compiler for Linux on x86-64")
+    folder = tmp_path / "backends" / "transformers"
+    folder.mkdir(parents=True)
+    shutil.copy(SOURCE, folder)
+    (folder / kernels.PATH.name).write_text("of another machine")
+    if not compiler:
+        monkeypatch.setenv("PATH", str(tmp_path))
+    told = []
+    app = types.SimpleNamespace(display_warning=told.append)
+    hook = kernels_build.KernelsHook(str(tmp_path), {}, None, None, str(tmp_path), "wheel", app)
+    data = {"artifacts": []}
+    hook.initialize("standard", data)
+    assert (folder / kernels.PATH.name).exists() == compiler
+    if compiler:
+        assert data["artifacts"] == ["/backends/transformers/libkernels.so"]
+        assert data["pure_python"] is False
+        assert data["tag"] == "py3-none-linux_x86_64"
+    else:
+        assert data == {"artifacts": []}
+        assert "left out" in told[0]
 
 
 @pytest.mark.usefixtures("reloaded")
-@pytest.mark.parametrize("problem", ["missing", "broken", "old"])
-def test_a_machine_without_them_says_why(problem, tmp_path, monkeypatch, caplog):
+@pytest.mark.parametrize(
+    ("problem", "said"),
+    [
+        ("missing", "no kernels were compiled"),
+        ("broken", "not used"),
+        ("old processor", "lacks what"),
+        ("another source", "another kernels.c"),
+        ("another OpenMP", "another OpenMP"),
+    ],
+)
+def test_a_machine_without_them_says_why(problem, said, tmp_path, monkeypatch, caplog):
     caplog.set_level("INFO")
-    path = tmp_path / "library.so"
-    if problem != "missing":
-        path.write_text("no library")
-    if problem == "old":
-        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
-    monkeypatch.setattr(kernels, "PATH", path)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT" if "old" in problem else "AVX2")
+    if problem in {"missing", "broken"}:
+        path = tmp_path / "library.so"
+        monkeypatch.setattr(kernels, "PATH", path)
+        if problem == "broken":
+            path.write_text("no library")
+    elif not kernels.PATH.exists():
+        pytest.skip("no kernels for this machine")
+    if problem == "another source":
+        monkeypatch.setattr(kernels, "_SOURCE", tmp_path / "kernels.c")
+        (tmp_path / "kernels.c").write_text("/* changed since */")
+    if problem == "another OpenMP":
+        monkeypatch.setattr(kernels, "_shares_openmp", lambda _: False)
     assert kernels.load() is None
-    told = {"missing": "no kernels were compiled", "broken": "can't be loaded", "old": "lacks"}
-    assert told[problem] in caplog.text
+    assert said in caplog.text
+
+
+def test_another_openmp_is_seen(native):
+    class Library:
+        omp_get_max_threads = ctypes.CFUNCTYPE(ctypes.c_int)(torch.get_num_threads)
+
+    assert kernels._shares_openmp(ctypes.CDLL(str(kernels.PATH)))
+    assert not kernels._shares_openmp(Library())
 
 
 @pytest.mark.parametrize("shape", [(64, 32), (192, 1056), (128, 2560), (256, 128)])
@@ -91,9 +142,9 @@ def test_a_product_has_the_bits_that_onednn_gives(native, threads, shape):
     outputs, inputs = shape
     packed = PackedLinear(torch.randn(outputs, inputs))
     assert packed._few_rows is not None
-    x, other = torch.randn(kernels.MOST_ROWS + 1, inputs), torch.randn(kernels.MOST_ROWS + 1, outputs)
+    x, other = torch.randn(native.most_rows + 1, inputs), torch.randn(native.most_rows + 1, outputs)
     whole, added = packed(x), packed.plus(x, other)  # too many rows: oneDNN's
-    for rows in (1, 2, 7, kernels.MOST_ROWS):
+    for rows in (1, 2, 7, native.most_rows):
         assert torch.equal(packed._few_rows(x[:rows]), whole[:rows])
         assert torch.equal(packed._few_rows(x[-rows:], other=other[-rows:]), added[-rows:])
 
@@ -125,10 +176,10 @@ def test_norms_and_gates(native, threads, rows):
 def test_extremes_stay_what_they_are(native):
     mixed = torch.tensor([0.0, 100.0, -100.0, 3e38, -3e38, torch.inf, -torch.inf, torch.nan]).repeat(8)
     gated = native.gate(torch.cat((mixed[:32], torch.ones(32)))[None])[0, :8]
-    assert gated[[0, 1, 3]].tolist() == [0.0, 100.0, torch.tensor(3e38).item()]
+    assert gated[[0, 1, 3, 4]].tolist() == [0.0, 100.0, torch.tensor(3e38).item(), 0.0]
     assert gated[5] == torch.inf
     assert gated[2].abs() < 1e-30
-    assert gated[7].isnan()
+    assert gated[6:].isnan().all()  # as in PyTorch
     assert native.normalize(torch.full((1, 32), torch.nan), 1e-5).isnan().all()
 
 

@@ -125,7 +125,7 @@ def _products(engine: Engine, rows: int) -> tuple[Callable[[], None], int]:
     model = engine._model  # noqa: SLF001 - its parts are what is measured
     hidden, wide = (torch.randn(rows, size) for size in (model.config.hidden_size, model.config.intermediate_size))
     pairs: list[tuple[PackedLinear, Tensor]] = [(model.lm_head, hidden)]
-    for layer in model.model.layers:
+    for layer in model.model.layers[0].layers:
         assert isinstance(layer, FusedLayer), "this PyTorch lacks what fuses layers"
         attended = torch.randn(rows, layer.heads * layer.head_dim)
         pairs += [(layer.qkv, hidden), (layer.output, attended)]

@@ -12,6 +12,7 @@ arXiv:2305.13245).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -32,23 +33,24 @@ class DecodeGroup:
 
     Attributes:
         data: the block, [layers, 2, rows, kv_heads, capacity, head_dim].
-        positions: [n], where the new key goes.
+        positions: where the new key goes, for each.
     """
 
     data: Tensor
     offset: int
-    positions: Tensor
+    positions: Sequence[int]
 
     @cached_property
-    def rows(self) -> Tensor:
-        """[n], 0 to n-1."""
-        return torch.arange(len(self.positions), device=self.positions.device)
+    def at(self) -> tuple[Tensor, Tensor]:
+        """Rows, 0 to n-1, and positions: [n]."""
+        positions = torch.tensor(self.positions, device=self.data.device)
+        return torch.arange(len(positions), device=positions.device), positions
 
     @cached_property
     def mask(self) -> Tensor:
         """[n, 1, 1, capacity], 0 up to the position and -inf after it, in the model's dtype."""
-        hidden = torch.arange(self.data.shape[4], device=self.positions.device)[None, :] > self.positions[:, None]
-        mask = torch.zeros(hidden.shape, dtype=self.data.dtype, device=self.positions.device)
+        hidden = torch.arange(self.data.shape[4], device=self.data.device)[None, :] > self.at[1][:, None]
+        mask = torch.zeros(hidden.shape, dtype=self.data.dtype, device=self.data.device)
         return mask.masked_fill_(hidden, -torch.inf)[:, None, None, :]
 
 
@@ -70,10 +72,20 @@ class Chunk:
 
 @dataclass(frozen=True)
 class StepLayout:
-    """Which of a step's tokens belong to whom."""
+    """Which of a step's tokens belong to whom: first those of the groups, then those of the chunks, without a gap."""
 
     groups: tuple[DecodeGroup, ...]
     chunks: tuple[Chunk, ...]
+
+    @cached_property
+    def decoding(self) -> int:
+        """How many tokens the groups have."""
+        return sum(len(group.positions) for group in self.groups)
+
+    @cached_property
+    def places(self) -> Tensor:
+        """Where their keys and values are, for our kernels."""
+        return kernels.places_of([(group.data, group.positions) for group in self.groups])
 
 
 def chunk_mask(start: int, count: int, groups: int, dtype: torch.dtype, device: torch.device) -> Tensor:
@@ -113,22 +125,29 @@ def paddock_attention(
     """
     # [T, heads, head_dim] from here on
     query, key, value = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
-    return attend(paddock_step, module.layer_idx, torch.cat((query, key, value), 1), scaling)[None], None
+    return attend(paddock_step, module.layer_idx, torch.cat((query, key, value), 1), key.shape[1], scaling)[None], None
 
 
-def attend(step: StepLayout, layer: int, mixed: Tensor, scaling: float) -> Tensor:
+def attend(step: StepLayout, layer: int, mixed: Tensor, kv_heads: int, scaling: float) -> Tensor:
     """Write the step's keys and values into the cache and attend.
 
     Args:
-        step: which token belongs to whom; groups and then chunks, in order, have them all.
+        step: which token belongs to whom.
         layer: index of the layer.
         mixed: [T, heads + 2 kv_heads, head_dim]: queries and keys, rotated, and values; contiguous.
+        kv_heads: heads of keys, and of values.
         scaling: of the products of queries and keys.
 
     Returns:
         [T, heads, head_dim]
     """
-    parts = [_decode(group, layer, mixed[_span(group)], scaling) for group in step.groups]
+    native = kernels.load() if kernels.suit(mixed) else None
+    if native is None or not native.attends(mixed.shape[1] - 2 * kv_heads, kv_heads, mixed.shape[2]):
+        parts = [_decode(group, layer, mixed[_span(group)], scaling) for group in step.groups]
+    elif step.groups:
+        parts = [native.attend(mixed[: step.decoding], step.places, layer, kv_heads, scaling)]
+    else:
+        parts = []
     parts += [_prefill(chunk, layer, mixed[_span(chunk)], scaling) for chunk in step.chunks]
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
@@ -139,17 +158,15 @@ def _span(part: DecodeGroup | Chunk) -> slice:
 
 def _decode(group: DecodeGroup, layer: int, mixed: Tensor, scaling: float) -> Tensor:
     cache = group.data[layer]  # [2, rows, kv_heads, capacity, head_dim]
-    rows, _, head_dim = mixed.shape
+    count, _, head_dim = mixed.shape
     kv_heads = cache.shape[2]
-    native = kernels.load() if kernels.suit(mixed) else None
-    if native is not None and native.attends(mixed.shape[1] - 2 * kv_heads, kv_heads, head_dim):
-        return native.attend(mixed, cache, group.positions, scaling)
     query, kept = _parts(mixed, kv_heads)
-    cache[:, group.rows, :, group.positions] = kept
-    keys, values = cache[:, :rows]
-    folded = query.reshape(rows, kv_heads, -1, head_dim)
+    rows, positions = group.at
+    cache[:, rows, :, positions] = kept
+    keys, values = cache[:, :count]
+    folded = query.reshape(count, kv_heads, -1, head_dim)
     attended = scaled_dot_product_attention(folded, keys, values, attn_mask=group.mask, scale=scaling)
-    return attended.reshape(rows, -1, head_dim)
+    return attended.reshape(count, -1, head_dim)
 
 
 def _prefill(chunk: Chunk, layer: int, mixed: Tensor, scaling: float) -> Tensor:

@@ -222,10 +222,9 @@ class Engine:
             if sequence.lease is not None:
                 self._cache.make_room(sequence.lease)
         tokens, positions, groups = list[int](), list[int](), list[DecodeGroup]()
-        geometry = self._cache.geometry
         for block in self._cache.blocks:
             filled = [lease.length for lease in block.leases]
-            groups.append(DecodeGroup(block.data, len(tokens), torch.tensor(filled, device=geometry.device)))
+            groups.append(DecodeGroup(block.data, len(tokens), filled))
             tokens += [self._sequences[lease.ticket].context[lease.length] for lease in block.leases]
             positions += filled
         return tokens, positions, groups

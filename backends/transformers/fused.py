@@ -43,9 +43,35 @@ def fuse(model: Any) -> bool:
         return False
     for index, layer in enumerate(layers):
         layers[index] = FusedLayer(layer)
+    model.model.layers = nn.ModuleList([FusedStack(list(layers))])
     model.model.rotary_emb = FusedRotary(model.model.rotary_emb)
     model.lm_head = PackedLinear(head.weight, head.bias)
     return True
+
+
+class FusedStack(nn.Module):
+    """All layers, which are one call of ours where a step has few tokens, each of another request."""
+
+    def __init__(self, layers: list[FusedLayer]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+        self._native = _described(layers)
+
+    def forward(
+        self, hidden_states: Tensor, *, position_embeddings: Tensor, paddock_step: StepLayout, **_: Any
+    ) -> Tensor:
+        """Map [1, T, hidden] to the same shape; arguments as of `FusedLayer`."""
+        native, tokens = kernels.load(), hidden_states[0]
+        if (
+            native is not None
+            and self._native is not None
+            and not paddock_step.chunks
+            and len(tokens) <= native.most_rows
+        ):
+            return native.decode(self._native, tokens, position_embeddings, paddock_step.places)[None]
+        for layer in self.layers:
+            hidden_states = layer(hidden_states, position_embeddings=position_embeddings, paddock_step=paddock_step)
+        return hidden_states
 
 
 class FusedLayer(nn.Module):
@@ -87,11 +113,26 @@ class FusedLayer(nn.Module):
         """
         tokens = hidden_states[0]
         mixed = self.qkv(_normalized(tokens, self.epsilon)).view(-1, self.heads + 2 * self.kv_heads, self.head_dim)
-        pairs = mixed[:, : self.heads + self.kv_heads].unflatten(-1, (-1, 2))
-        torch.view_as_complex(pairs).mul_(position_embeddings)
-        attended = attend(paddock_step, self.layer_index, mixed, self.scaling)
+        _rotate(mixed, position_embeddings, self.heads + self.kv_heads)
+        attended = attend(paddock_step, self.layer_index, mixed, self.kv_heads, self.scaling)
         tokens = self.output.plus(attended.flatten(-2), tokens)
         return self.down.plus(_gated(self.gate_up(_normalized(tokens, self.epsilon))), tokens)[None]
+
+
+def _described(layers: list[FusedLayer]) -> kernels.Layers | None:
+    """Tell our kernels of all layers, if they take every part of them."""
+    native, first = kernels.load(), layers[0]
+    if native is None or not native.attends(first.heads, first.kv_heads, first.head_dim):
+        return None
+    if not (native.takes(first.qkv.in_features) and native.takes(first.down.in_features)):
+        return None
+    packed = []
+    for layer in layers:
+        mixed, output, gate_up, down = layer.qkv.packed, layer.output.packed, layer.gate_up.packed, layer.down.packed
+        if mixed is None or output is None or gate_up is None or down is None:
+            return None
+        packed.append((mixed, output, gate_up, down))
+    return kernels.Layers(packed, first.heads, first.kv_heads, first.head_dim, first.scaling, first.epsilon)
 
 
 class FusedRotary(nn.Module):
@@ -106,6 +147,15 @@ class FusedRotary(nn.Module):
         cos, sin = self.rotary(x, position_ids)
         half = cos.shape[-1] // 2
         return torch.complex(cos[0, :, None, :half], sin[0, :, None, :half])
+
+
+def _rotate(mixed: Tensor, angles: Tensor, rotated: int) -> None:
+    """Rotate the first heads of [T, heads, head_dim], in place."""
+    native = kernels.load()
+    if native is not None:
+        native.rotate(mixed, angles, rotated)
+    else:
+        torch.view_as_complex(mixed[:, :rotated].unflatten(-1, (-1, 2))).mul_(angles)
 
 
 def _normalized(x: Tensor, epsilon: float) -> Tensor:

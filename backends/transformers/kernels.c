@@ -71,8 +71,9 @@ static inline __attribute__((always_inline)) void multiply_add(const float *x, c
 }
 
 /* `block` outputs of every row. */
-static inline __attribute__((always_inline)) void multiply(const float *x, const float *packed, const float *other, float *y,
-                                                          int64_t rows, int64_t inputs, int64_t outputs, int block) {
+static inline __attribute__((always_inline)) void multiply_block(const float *x, const float *packed, const float *other,
+                                                                float *y, int64_t rows, int64_t inputs, int64_t outputs,
+                                                                int block) {
   for (int64_t from = 0; from < inputs; from += SPAN) {
     int64_t until = from + SPAN < inputs ? from + SPAN : inputs;
     float sum[ROWS][BLOCK] __attribute__((aligned(32))) = {{0}};
@@ -90,23 +91,22 @@ static inline __attribute__((always_inline)) void multiply(const float *x, const
       for (int lane = 0; lane < block; lane++) y[row * outputs + lane] += other[row * outputs + lane];
 }
 
-/* y[rows, outputs] = x[rows, inputs] W^T, and `other` [rows, outputs] added where there is one.
- * W as oneDNN packs it: [outputs / block][inputs][block]. At most ROWS rows; block is BLOCK or SMALL_BLOCK. */
-void paddock_multiply(const float *x, const float *packed, const float *other, float *y, int64_t rows, int64_t inputs,
-                      int64_t outputs, int64_t block, int threads) {
-#pragma omp parallel for schedule(static) num_threads(threads)
+/* What follows is divided among the threads of the region around it, and ends when all of them are done. */
+
+static void multiply(const float *x, const float *packed, const float *other, float *y, int64_t rows, int64_t inputs,
+                     int64_t outputs, int64_t block) {
+#pragma omp for schedule(static)
   for (int64_t at = 0; at < outputs; at += block) {
     const float *weights = packed + at * inputs, *added = other ? other + at : 0;
     if (block == BLOCK) /* told apart here, so that sums stay in registers */
-      multiply(x, weights, added, y + at, rows, inputs, outputs, BLOCK);
+      multiply_block(x, weights, added, y + at, rows, inputs, outputs, BLOCK);
     else
-      multiply(x, weights, added, y + at, rows, inputs, outputs, SMALL_BLOCK);
+      multiply_block(x, weights, added, y + at, rows, inputs, outputs, SMALL_BLOCK);
   }
 }
 
-/* y[rows, size] = x / sqrt(mean of x^2 + epsilon), row by row. */
-void paddock_normalize(const float *x, float *y, int64_t rows, int64_t size, float epsilon, int threads) {
-#pragma omp parallel for schedule(static) num_threads(threads) if (rows * size >= 1 << 15)
+static void normalize(const float *x, float *y, int64_t rows, int64_t size, float epsilon) {
+#pragma omp for schedule(static)
   for (int64_t row = 0; row < rows; row++) {
     const float *from = x + row * size;
     float *to = y + row * size;
@@ -115,22 +115,30 @@ void paddock_normalize(const float *x, float *y, int64_t rows, int64_t size, flo
   }
 }
 
-/* y[rows, size] = g / (1 + e^-g) u, of mixed[rows, 2 (g, u), size]. */
-void paddock_gate(const float *mixed, float *y, int64_t rows, int64_t size, int threads) {
+static void gate(const float *mixed, float *y, int64_t rows, int64_t size) {
   const __m256 one = _mm256_set1_ps(1.0f), sign = _mm256_set1_ps(-0.0f);
-#pragma omp parallel for schedule(static) num_threads(threads) if (rows * size >= 1 << 14)
-  for (int64_t row = 0; row < rows; row++)
-    for (int64_t i = 0; i < size; i += LANES) {
-      __m256 gate = _mm256_loadu_ps(mixed + 2 * row * size + i), up = _mm256_loadu_ps(mixed + (2 * row + 1) * size + i);
-      __m256 open = _mm256_div_ps(gate, _mm256_add_ps(one, exponential(_mm256_xor_ps(gate, sign))));
-      _mm256_storeu_ps(y + row * size + i, _mm256_mul_ps(open, up));
-    }
+#pragma omp for schedule(static)
+  for (int64_t vector = 0; vector < rows * size / LANES; vector++) {
+    int64_t row = vector * LANES / size, i = vector * LANES % size;
+    __m256 open = _mm256_loadu_ps(mixed + 2 * row * size + i), up = _mm256_loadu_ps(mixed + (2 * row + 1) * size + i);
+    open = _mm256_div_ps(open, _mm256_add_ps(one, exponential(_mm256_xor_ps(open, sign))));
+    _mm256_storeu_ps(y + vector * LANES, _mm256_mul_ps(open, up));
+  }
+}
+
+/* (a + bi) (cos + sin i), pair by pair. */
+static inline void rotate(float *pairs, const float *angles, int64_t size) {
+  for (int64_t i = 0; i < size; i += 2) {
+    float real = pairs[i], imaginary = pairs[i + 1];
+    pairs[i] = real * angles[i] - imaginary * angles[i + 1];
+    pairs[i + 1] = real * angles[i + 1] + imaginary * angles[i];
+  }
 }
 
 /* What one key head's query heads see of `count` keys and values, each [count, size]: attended[group, size].
  * KEYS positions at a time, with the largest score so far as the exponentials' zero (Milakov, Gimelshein, 2018). */
-static void attend(const float *query, const float *keys, const float *values, float *attended, int64_t group, int64_t size,
-                   int64_t count, float scaling) {
+static void attend_head(const float *query, const float *keys, const float *values, float *attended, int64_t group,
+                        int64_t size, int64_t count, float scaling) {
   float largest[GROUP], weight[GROUP];
   for (int64_t head = 0; head < group; head++) {
     largest[head] = -INFINITY, weight[head] = 0;
@@ -158,7 +166,8 @@ static void attend(const float *query, const float *keys, const float *values, f
       for (int64_t i = 0; i < size; i += 4 * LANES) {
         float *to = attended + head * size + i;
         __m256 part[4];
-        for (int lane = 0; lane < 4; lane++) part[lane] = _mm256_mul_ps(_mm256_loadu_ps(to + lane * LANES), _mm256_set1_ps(kept));
+        for (int lane = 0; lane < 4; lane++)
+          part[lane] = _mm256_mul_ps(_mm256_loadu_ps(to + lane * LANES), _mm256_set1_ps(kept));
         for (int64_t key = 0; key < some; key++) {
           __m256 factor = _mm256_broadcast_ss(score + key);
           const float *value = values + (from + key) * size + i;
@@ -173,20 +182,98 @@ static void attend(const float *query, const float *keys, const float *values, f
     for (int64_t i = 0; i < size; i++) attended[head * size + i] /= weight[head];
 }
 
-/* Write each row's key and value at its position, and attend to all up to there: attended[rows, heads, size].
- * mixed[rows, group * heads + 2 * heads, size]: queries, keys, values. keys, values: [rows, heads, capacity, size]. */
-void paddock_attend(const float *mixed, float *keys, float *values, const int64_t *positions, float *attended, int64_t rows,
-                    int64_t heads, int64_t group, int64_t capacity, int64_t size, float scaling, int threads) {
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
+/* Where a row's keys and values are: those of a layer and a key head at `keys` + layer * layer_stride +
+ * head * capacity * size, as many positions of `size` floats as `capacity`; values `value_stride` after the keys. */
+typedef struct {
+  float *keys;
+  int64_t layer_stride, value_stride, capacity, position;
+} place;
+
+/* Queries and keys are rotated before, if there are angles. */
+static void attend(float *mixed, const float *angles, const place *places, float *attended, int64_t rows, int64_t layer,
+                   int64_t heads, int64_t group, int64_t size, float scaling) {
+#pragma omp for schedule(dynamic)
   for (int64_t task = 0; task < rows * heads; task++) {
-    int64_t row = task / heads, head = task % heads, position = positions[row];
-    const float *query = mixed + (row * heads * (group + 2) + head * group) * size;
-    const float *key = mixed + (row * heads * (group + 2) + heads * group + head) * size, *value = key + heads * size;
-    float *row_keys = keys + task * capacity * size, *row_values = values + task * capacity * size;
-    for (int64_t i = 0; i < size; i++) {
-      row_keys[position * size + i] = key[i];
-      row_values[position * size + i] = value[i];
+    int64_t row = task / heads, head = task % heads;
+    const place *at = places + row;
+    float *query = mixed + (row * heads * (group + 2) + head * group) * size;
+    float *key = mixed + (row * heads * (group + 2) + heads * group + head) * size, *value = key + heads * size;
+    float *keys = at->keys + layer * at->layer_stride + head * at->capacity * size, *values = keys + at->value_stride;
+    if (angles) {
+      for (int64_t i = 0; i < group; i++) rotate(query + i * size, angles + row * size, size);
+      rotate(key, angles + row * size, size);
     }
-    attend(query, row_keys, row_values, attended + task * group * size, group, size, position + 1, scaling);
+    for (int64_t i = 0; i < size; i++) {
+      keys[at->position * size + i] = key[i];
+      values[at->position * size + i] = value[i];
+    }
+    attend_head(query, keys, values, attended + task * group * size, group, size, at->position + 1, scaling);
+  }
+}
+
+/* The four products of a layer, as oneDNN packs their weights: [outputs / block][inputs][block]. */
+typedef struct {
+  struct {
+    const float *packed;
+    int64_t block;
+  } mixed, output, gate_up, down;
+} layer;
+
+/* y[rows, outputs] = x[rows, inputs] W^T, and `other` [rows, outputs] added where there is one.
+ * At most ROWS rows; block is BLOCK or SMALL_BLOCK. */
+void paddock_multiply(const float *x, const float *packed, const float *other, float *y, int64_t rows, int64_t inputs,
+                      int64_t outputs, int64_t block, int threads) {
+#pragma omp parallel num_threads(threads)
+  multiply(x, packed, other, y, rows, inputs, outputs, block);
+}
+
+/* y[rows, size] = x / sqrt(mean of x^2 + epsilon), row by row. */
+void paddock_normalize(const float *x, float *y, int64_t rows, int64_t size, float epsilon, int threads) {
+#pragma omp parallel num_threads(threads) if (rows * size >= 1 << 15)
+  normalize(x, y, rows, size, epsilon);
+}
+
+/* y[rows, size] = g / (1 + e^-g) u, of mixed[rows, 2 (g, u), size]. */
+void paddock_gate(const float *mixed, float *y, int64_t rows, int64_t size, int threads) {
+#pragma omp parallel num_threads(threads) if (rows * size >= 1 << 14)
+  gate(mixed, y, rows, size);
+}
+
+/* The first `rotated` of `heads` heads of [rows, heads, size], in place, by angles[rows, size / 2 (cos, sin)]. */
+void paddock_rotate(float *mixed, const float *angles, int64_t rows, int64_t heads, int64_t rotated, int64_t size,
+                    int threads) {
+#pragma omp parallel for schedule(static) num_threads(threads) if (rows * heads * size >= 1 << 15)
+  for (int64_t row = 0; row < rows; row++)
+    for (int64_t head = 0; head < rotated; head++) rotate(mixed + (row * heads + head) * size, angles + row * size, size);
+}
+
+/* Write each row's key and value at its position, and attend to all up to there:
+ * attended[rows, heads * group, size] of mixed[rows, heads * group + 2 * heads, size]: queries, keys, values. */
+void paddock_attend(float *mixed, const place *places, float *attended, int64_t rows, int64_t layer,
+                    int64_t heads, int64_t group, int64_t size, float scaling, int threads) {
+#pragma omp parallel num_threads(threads)
+  attend(mixed, 0, places, attended, rows, layer, heads, group, size, scaling);
+}
+
+/* All layers, of as many tokens as there are rows, each of another request: tokens[rows, hidden], in place.
+ * At most ROWS rows. `work` holds rows * (2 hidden + heads (2 group + 2) size + 3 intermediate) floats. */
+void paddock_decode(const layer *layers, const place *places, const float *angles, float *tokens, float *work, int64_t rows,
+                    int64_t count, int64_t hidden, int64_t intermediate, int64_t heads, int64_t group, int64_t size,
+                    float scaling, float epsilon, int threads) {
+  float *normed = work, *between = normed + rows * hidden, *mixed = between + rows * hidden;
+  float *attended = mixed + rows * heads * (group + 2) * size, *gates = attended + rows * heads * group * size;
+  float *gated = gates + 2 * rows * intermediate;
+  int64_t all = heads * group * size;
+#pragma omp parallel num_threads(threads)
+  for (int64_t index = 0; index < count; index++) {
+    const layer *at = layers + index;
+    normalize(tokens, normed, rows, hidden, epsilon);
+    multiply(normed, at->mixed.packed, 0, mixed, rows, hidden, all + 2 * heads * size, at->mixed.block);
+    attend(mixed, angles, places, attended, rows, index, heads, group, size, scaling);
+    multiply(attended, at->output.packed, tokens, between, rows, all, hidden, at->output.block);
+    normalize(between, normed, rows, hidden, epsilon);
+    multiply(normed, at->gate_up.packed, 0, gates, rows, hidden, 2 * intermediate, at->gate_up.block);
+    gate(gates, gated, rows, intermediate);
+    multiply(gated, at->down.packed, between, tokens, rows, intermediate, hidden, at->down.block);
   }
 }

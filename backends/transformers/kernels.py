@@ -13,8 +13,10 @@ import ctypes
 import functools
 import logging
 import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -29,9 +31,45 @@ _SIGNATURES: dict[str, list[Any]] = {
     "multiply": [_address] * 4 + [_count] * 4,
     "normalize": [_address] * 2 + [_count] * 2 + [_number],
     "gate": [_address] * 2 + [_count] * 2,
-    "attend": [_address] * 5 + [_count] * 5 + [_number],
+    "rotate": [_address] * 2 + [_count] * 4,
+    "attend": [_address] * 3 + [_count] * 5 + [_number],
+    "decode": [_address] * 5 + [_count] * 7 + [_number] * 2,
 }
 """Of the functions in C, without the number of threads, which is the last of each."""
+
+
+class Packed(NamedTuple):
+    """Weights [outputs, inputs] as oneDNN packs them, [outputs / block][inputs][block], at an address."""
+
+    address: int
+    outputs: int
+    block: int
+
+
+@dataclass(frozen=True)
+class Layers:
+    """All layers of a model.
+
+    Attributes:
+        packed: of each layer the product that queries, keys and values are of, the attention's output, gate and up in
+            one, and down.
+        heads: of queries.
+        scaling: of the products of queries and keys.
+        epsilon: of the norms.
+    """
+
+    packed: Sequence[tuple[Packed, Packed, Packed, Packed]]
+    heads: int
+    kv_heads: int
+    head_dim: int
+    scaling: float
+    epsilon: float
+
+    @functools.cached_property
+    def table(self) -> ctypes.Array[ctypes.c_int64]:
+        """An address and a block for each product, as C reads them."""
+        numbers = [number for layer in self.packed for each in layer for number in (each.address, each.block)]
+        return (ctypes.c_int64 * len(numbers))(*numbers)
 
 
 @functools.cache
@@ -75,25 +113,20 @@ class Kernels:
             raise ValueError("they were compiled from another kernels.c: install Paddock again")
         if not _shares_openmp(library):
             raise ValueError("they run with another OpenMP than PyTorch")
-        self._multiply, self._normalize, self._gate, self._attend = (_function(library, name) for name in _SIGNATURES)
+        functions = {name: _function(library, name) for name in _SIGNATURES}
+        self._multiply, self._normalize, self._gate = (functions[name] for name in ("multiply", "normalize", "gate"))
+        self._rotate, self._attend, self._decode = (functions[name] for name in ("rotate", "attend", "decode"))
         bounds = (ctypes.c_int64 * 5).in_dll(library, "paddock_bounds")
         self.most_rows, *blocks, self._most_heads, self._lanes = bounds
         self.blocks = tuple(blocks)
 
-    def multiply(self, x: Tensor, packed: int, outputs: int, block: int, other: Tensor | None = None) -> Tensor:
-        """Give `x W^T`, plus `other` [rows, outputs].
-
-        Args:
-            x: [..., inputs], of `most_rows` rows at most.
-            packed: address of W as oneDNN packs it, [outputs / block][inputs][block].
-            outputs: a multiple of `block`.
-            block: one of `blocks`.
-            other: of the result's shape.
-        """
+    def multiply(self, x: Tensor, packed: Packed, other: Tensor | None = None) -> Tensor:
+        """Give `x W^T`, plus `other` [rows, outputs], for x [..., inputs] of `most_rows` rows at most."""
         inputs = x.shape[-1]
-        y = x.new_empty((*x.shape[:-1], outputs))
-        addresses = x.data_ptr(), packed, None if other is None else other.data_ptr(), y.data_ptr()
-        self._multiply(*addresses, x.numel() // inputs, inputs, outputs, block, torch.get_num_threads())
+        y = x.new_empty((*x.shape[:-1], packed.outputs))
+        addresses = x.data_ptr(), packed.address, None if other is None else other.data_ptr(), y.data_ptr()
+        sizes = x.numel() // inputs, inputs, packed.outputs, packed.block
+        self._multiply(*addresses, *sizes, torch.get_num_threads())
         return y
 
     def takes(self, size: int) -> bool:
@@ -113,30 +146,87 @@ class Kernels:
         self._gate(mixed.data_ptr(), y.data_ptr(), rows, size, torch.get_num_threads())
         return y
 
-    def attends(self, heads: int, kv_heads: int, size: int) -> bool:
-        """Whether `attend` takes heads of these numbers and this size."""
-        return size % self._lanes == 0 and heads <= self._most_heads * kv_heads
+    def rotate(self, mixed: Tensor, angles: Tensor, rotated: int) -> None:
+        """Multiply pairs of numbers by complex ones, in place.
 
-    def attend(self, mixed: Tensor, cache: Tensor, positions: Tensor, scaling: float) -> Tensor:
+        Args:
+            mixed: [T, heads, head_dim].
+            angles: complex64 [T, 1, head_dim / 2].
+            rotated: how many of the heads, from the first.
+        """
+        self._rotate(
+            mixed.data_ptr(), angles.data_ptr(), *mixed.shape[:2], rotated, mixed.shape[2], torch.get_num_threads()
+        )
+
+    def attends(self, heads: int, kv_heads: int, head_dim: int) -> bool:
+        """Whether `attend` takes heads of these numbers and this size."""
+        return head_dim % self._lanes == 0 and heads <= self._most_heads * kv_heads
+
+    def attend(self, mixed: Tensor, places: Tensor, layer: int, kv_heads: int, scaling: float) -> Tensor:
         """Write each row's key and value into the cache and attend to what its request has there.
 
         Args:
             mixed: [rows, heads + 2 kv_heads, head_dim]: queries and keys, rotated, and values.
-            cache: [2 (keys, values), rows or more, kv_heads, capacity, head_dim]; row i is that of `mixed`'s row i.
-            positions: int64 [rows], where the new key goes: what comes after it is not read.
+            places: of `places_of`, for these rows: what is beyond a row's position is not read.
+            layer: index of the layer.
+            kv_heads: of keys, and of values.
             scaling: of the products of queries and keys.
 
         Returns:
             [rows, heads, head_dim]
         """
-        keys, values = cache
-        _, kv_heads, capacity, size = keys.shape
-        rows, heads = mixed.shape[0], mixed.shape[1] - 2 * kv_heads
+        rows, all_heads, size = mixed.shape
+        heads = all_heads - 2 * kv_heads
         y = mixed.new_empty((rows, heads, size))
-        addresses = [tensor.data_ptr() for tensor in (mixed, keys, values, positions, y)]
-        group = heads // kv_heads
-        self._attend(*addresses, rows, kv_heads, group, capacity, size, scaling, torch.get_num_threads())
+        sizes = rows, layer, kv_heads, heads // kv_heads, size
+        self._attend(mixed.data_ptr(), places.data_ptr(), y.data_ptr(), *sizes, scaling, torch.get_num_threads())
         return y
+
+    def decode(self, layers: Layers, tokens: Tensor, angles: Tensor, places: Tensor) -> Tensor:
+        """Compute all layers for tokens of requests that decode: the bits that the functions above give one by one.
+
+        Args:
+            layers: of sizes that `takes` and `attends` say yes to.
+            tokens: [rows, hidden], of `most_rows` rows at most.
+            angles: complex64 [rows, 1, head_dim / 2].
+            places: as for `attend`.
+
+        Returns:
+            [rows, hidden]
+        """
+        rows, hidden = tokens.shape
+        intermediate = layers.packed[0][2].outputs // 2
+        width = layers.head_dim * (2 * layers.heads + 2 * layers.kv_heads)
+        tokens, work = tokens.clone(), tokens.new_empty(rows * (2 * hidden + width + 3 * intermediate))
+        addresses = (
+            ctypes.addressof(layers.table),
+            places.data_ptr(),
+            angles.data_ptr(),
+            tokens.data_ptr(),
+            work.data_ptr(),
+        )
+        sizes = rows, len(layers.packed), hidden, intermediate, layers.kv_heads, layers.heads // layers.kv_heads
+        factors = layers.scaling, layers.epsilon
+        self._decode(*addresses, *sizes, layers.head_dim, *factors, torch.get_num_threads())
+        return tokens
+
+
+def places_of(blocks: Sequence[tuple[Tensor, Sequence[int]]]) -> Tensor:
+    """Tell where tokens' keys and values are.
+
+    Args:
+        blocks: [layers, 2 (keys, values), rows, kv_heads, capacity, head_dim], with the positions of its first rows'
+            new tokens.
+
+    Returns:
+        int64 [all rows, 5], as `place` in `kernels.c`; it holds addresses, so the blocks must live as long.
+    """
+    places = []
+    for data, positions in blocks:
+        layer, kind, row = data.stride()[:3]
+        start, step = data.data_ptr(), row * data.element_size()
+        places += [[start + i * step, layer, kind, data.shape[4], position] for i, position in enumerate(positions)]
+    return torch.tensor(places, dtype=torch.int64)
 
 
 def _function(library: ctypes.CDLL, name: str) -> Any:

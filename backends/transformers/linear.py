@@ -15,8 +15,6 @@ alone multiplies.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import torch
@@ -39,28 +37,23 @@ class PackedLinear(nn.Module):
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         super().__init__()
         self.out_features, self.in_features = weight.shape
-        self._packed: Any = torch.ops.mkldnn._reorder_linear_weight(weight.detach())  # noqa: SLF001 - see above
+        self._weights: Any = torch.ops.mkldnn._reorder_linear_weight(weight.detach())  # noqa: SLF001 - see above
         self._bias = None if bias is None else bias.detach()
         self._linear: Any = torch.ops.mkldnn._linear_pointwise  # noqa: SLF001
-        self._most = 0
-        self._few_rows: Callable[..., Tensor] | None = None
-        self._few_rows = self._agreeing(kernels.load())
+        self.packed: kernels.Packed | None = None
+        self.packed = self._agreeing(kernels.load())
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [..., in] to [..., out]."""
-        if self._few_rows is not None and x.numel() <= self._most:
-            return self._few_rows(x.contiguous())
-        if x.numel() == 0:
+        y = self._few_rows(x)
+        if y is None and x.numel() == 0:
             return x.new_empty((*x.shape[:-1], self.out_features))
-        y: Tensor = self._linear(x, self._packed, self._bias, "none", [], "")
-        return y
+        return self._linear(x, self._weights, self._bias, "none", [], "") if y is None else y
 
     def plus(self, x: Tensor, other: Tensor) -> Tensor:
         """Give `y + other`."""
-        if self._few_rows is not None and x.numel() <= self._most:
-            return self._few_rows(x.contiguous(), other=other.contiguous())
-        y: Tensor = self._linear.binary(x, other, self._packed, self._bias, "add")
-        return y
+        y = self._few_rows(x, other)
+        return self._linear.binary(x, other, self._weights, self._bias, "add") if y is None else y
 
     def check(self, weight: Tensor, bias: Tensor | None = None) -> None:
         """Compare both results with the stock operators' on 3 rows.
@@ -75,20 +68,27 @@ class PackedLinear(nn.Module):
             if not difference <= _TOLERANCE * max(1.0, float(expected.abs().max())):
                 raise ValueError(f"packed and stock results differ by {difference:.2g}")
 
-    def _agreeing(self, native: kernels.Kernels | None) -> Callable[..., Tensor] | None:
-        """Give our product of these weights, where it agrees to the bit with oneDNN's of more rows."""
-        bytes_packed: int = torch.ops.mkldnn._nbytes(self._packed)  # noqa: SLF001
+    def _few_rows(self, x: Tensor, other: Tensor | None = None) -> Tensor | None:
+        """Give our own product, where there is one and it takes so many rows."""
+        native = kernels.load()
+        if native is None or self.packed is None or x.numel() > native.most_rows * self.in_features:
+            return None
+        return native.multiply(x.contiguous(), self.packed, None if other is None else other.contiguous())
+
+    def _agreeing(self, native: kernels.Kernels | None) -> kernels.Packed | None:
+        """Tell where our product of few rows finds the weights, if it agrees to the bit with oneDNN's of more rows."""
+        bytes_packed: int = torch.ops.mkldnn._nbytes(self._weights)  # noqa: SLF001
         if native is None or self._bias is not None or bytes_packed != 4 * self.out_features * self.in_features:
             return None
         few = native.most_rows
         x, other = _probe(self.in_features, few + 1), _probe(self.out_features, few + 1)
         plain, added = self(x)[:few], self.plus(x, other)[:few]
-        address: int = torch.ops.mkldnn.data_ptr(self._packed)
+        address: int = torch.ops.mkldnn.data_ptr(self._weights)
         for block in (block for block in native.blocks if self.out_features % block == 0):
-            ours = partial(native.multiply, packed=address, outputs=self.out_features, block=block)
-            if torch.equal(ours(x[:few]), plain) and torch.equal(ours(x[:few], other=other[:few]), added):
-                self._most = few * self.in_features
-                return ours
+            packed = kernels.Packed(address, self.out_features, block)
+            ours = native.multiply(x[:few], packed), native.multiply(x[:few], packed, other[:few])
+            if torch.equal(ours[0], plain) and torch.equal(ours[1], added):
+                return packed
         return None
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from backends.transformers import kernels
+from backends.transformers.attention import DecodeGroup, StepLayout
 from backends.transformers.fused import FusedLayer, _gated, fuse
 from backends.transformers.linear import PackedLinear
 
@@ -49,5 +50,33 @@ def test_without_kernels_a_gate_is_the_same_in_any_company(monkeypatch, count):
         whole = _gated(mixed)
         assert torch.equal(_gated(mixed[:count]), whole[:count])
         assert torch.equal(_gated(mixed[-count:]), whole[-count:])
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_all_layers_in_one_call_give_the_bits_of_one_after_the_other(stock, threads):
+    if kernels.load() is None:
+        pytest.skip("no kernels for this machine")
+    model = copy.deepcopy(stock("one_key_head")[1])
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        assert fuse(model)
+        (stack,) = model.model.layers
+        assert stack._native is not None
+        with torch.inference_mode():
+            tokens, data = torch.randn(1, 3, 64), torch.randn(2, 2, 4, 1, 64, 32)
+            angles = model.model.rotary_emb(tokens, torch.tensor([[5, 0, 63]]))
+            results = []
+            for native in (stack._native, None):
+                stack._native = native
+                step = StepLayout((DecodeGroup(data.clone(), 0, [5, 0, 63]),), ())
+                results.append((stack(tokens, position_embeddings=angles, paddock_step=step), step.groups[0].data))
+        (at_once, cache), (by_layer, other_cache) = results
+        assert torch.equal(at_once, by_layer)
+        assert torch.equal(cache, other_cache)
+        assert not torch.equal(cache, data)
+        assert not torch.equal(at_once, tokens)
     finally:
         torch.set_num_threads(before)

@@ -141,18 +141,18 @@ def test_another_openmp_is_seen(native):
 def test_a_product_has_the_bits_that_onednn_gives(native, threads, shape):
     outputs, inputs = shape
     packed = PackedLinear(torch.randn(outputs, inputs))
-    assert packed._few_rows is not None
+    assert packed.packed is not None
     x, other = torch.randn(native.most_rows + 1, inputs), torch.randn(native.most_rows + 1, outputs)
     whole, added = packed(x), packed.plus(x, other)  # too many rows: oneDNN's
     for rows in (1, 2, 7, native.most_rows):
-        assert torch.equal(packed._few_rows(x[:rows]), whole[:rows])
-        assert torch.equal(packed._few_rows(x[-rows:], other=other[-rows:]), added[-rows:])
+        assert torch.equal(native.multiply(x[:rows], packed.packed), whole[:rows])
+        assert torch.equal(native.multiply(x[-rows:], packed.packed, other[-rows:]), added[-rows:])
 
 
 def test_where_onednn_packs_otherwise_it_alone_multiplies(native):
-    assert PackedLinear(torch.randn(100, 64))._few_rows is None
-    assert PackedLinear(torch.randn(64, 50))._few_rows is None
-    assert PackedLinear(torch.randn(64, 64), torch.randn(64))._few_rows is None
+    assert PackedLinear(torch.randn(100, 64)).packed is None
+    assert PackedLinear(torch.randn(64, 50)).packed is None
+    assert PackedLinear(torch.randn(64, 64), torch.randn(64)).packed is None
 
     class Wrong(kernels.Kernels):
         def multiply(self, *arguments, **named):
@@ -186,33 +186,60 @@ def test_extremes_stay_what_they_are(native):
 @pytest.mark.parametrize("size", [32, 64, 128])
 @pytest.mark.parametrize("group", [1, 3, 8])
 def test_attention(native, threads, group, size):
-    kv_heads, capacity = 2, 192
-    positions = torch.tensor([0, 1, 62, 63, 64, 127, 130, 191])
+    kv_heads, capacity, layer = 2, 192, 1
+    positions = [0, 1, 62, 63, 64, 127, 130, 191]
     rows = len(positions)
     mixed = torch.randn(rows, kv_heads * (group + 2), size)
-    cache = torch.randn(2, rows + 1, kv_heads, capacity, size)
-    untouched = cache.clone()
-    for row, position in enumerate(positions.tolist()):
+    blocks = torch.randn(2, 2, rows + 1, kv_heads, capacity, size)
+    untouched = blocks.clone()
+    cache, former = blocks[layer], untouched[layer]
+    for row, position in enumerate(positions):
         cache[:, row, :, position:] = torch.nan  # to be written, or not to be read
-    attended = native.attend(mixed, cache, positions, 0.3)
+    attended = native.attend(mixed, kernels.places_of([(blocks, positions)]), layer, kv_heads, 0.3)
     query, key, value = mixed.split([kv_heads * group, kv_heads, kv_heads], 1)
-    for row, position in enumerate(positions.tolist()):
+    for row, position in enumerate(positions):
         assert torch.equal(cache[0, row, :, position], key[row])
         assert torch.equal(cache[1, row, :, position], value[row])
         assert cache[:, row, :, position + 1 :].isnan().all()
-        assert torch.equal(cache[:, row, :, :position], untouched[:, row, :, :position])
+        assert torch.equal(cache[:, row, :, :position], former[:, row, :, :position])
         keys, values = cache[:, row, :, : position + 1].double()
         scores = query[row].view(kv_heads, group, size).double() @ keys.transpose(1, 2) * 0.3
         expected = (scores.softmax(-1) @ values).view(-1, size)
         assert torch.allclose(attended[row].double(), expected, atol=1e-5)
-        alone = native.attend(mixed[row : row + 1], cache[:, row : row + 1].contiguous(), positions[row : row + 1], 0.3)
-        assert torch.equal(alone[0], attended[row])
-    assert torch.equal(cache[:, rows], untouched[:, rows])
+        alone = blocks[:, :, row : row + 1].contiguous()
+        places = kernels.places_of([(alone, [position])])
+        assert torch.equal(native.attend(mixed[row : row + 1], places, layer, kv_heads, 0.3)[0], attended[row])
+    assert torch.equal(blocks[0], untouched[0])
+    assert torch.equal(cache[:, rows], former[:, rows])
 
 
 def test_attention_to_what_is_no_number_is_none(native):
     mixed = torch.randn(2, 3, 32)
     mixed[0, 1, 5] = torch.nan
-    attended = native.attend(mixed, torch.zeros(2, 2, 1, 64, 32), torch.tensor([3, 3]), 1.0)
+    places = kernels.places_of([(torch.zeros(1, 2, 2, 1, 64, 32), [3, 3])])
+    attended = native.attend(mixed, places, 0, 1, 1.0)
     assert attended[0].isnan().all()
     assert attended[1].isfinite().all()
+
+
+def test_rows_of_several_blocks_find_their_own(native):
+    first, second = torch.zeros(1, 2, 2, 1, 64, 32), torch.zeros(1, 2, 1, 1, 96, 32)
+    mixed = torch.randn(3, 3, 32)
+    native.attend(mixed, kernels.places_of([(first, [5, 7]), (second, [90])]), 0, 1, 1.0)
+    assert torch.equal(first[0, :, 0, 0, 5], mixed[0, 1:])
+    assert torch.equal(first[0, :, 1, 0, 7], mixed[1, 1:])
+    assert torch.equal(second[0, :, 0, 0, 90], mixed[2, 1:])
+    assert first.count_nonzero() == second.count_nonzero() * 2 == 4 * 32
+
+
+@pytest.mark.parametrize("rows", [1, 300])
+def test_rotation(native, threads, rows):
+    mixed, angles = torch.randn(rows, 5, 32), torch.polar(torch.ones(rows, 1, 16), torch.randn(rows, 1, 16))
+    expected = mixed.clone()
+    torch.view_as_complex(expected[:, :3].unflatten(-1, (-1, 2))).mul_(angles)
+    rotated = mixed.clone()
+    native.rotate(rotated, angles, 3)
+    assert torch.allclose(rotated, expected, atol=1e-6)
+    assert torch.equal(rotated[:, 3:], mixed[:, 3:])
+    native.rotate(mixed[-1:], angles[-1:].clone(), 3)
+    assert torch.equal(mixed[-1], rotated[-1])

@@ -93,9 +93,10 @@ static inline __attribute__((always_inline)) void multiply_block(const float *x,
 
 /* What follows is divided among the threads of the region around it, and ends when all of them are done. */
 
+/* Whoever is free takes the next outputs: a thread whose processor others want holds up no more than a few. */
 static void multiply(const float *x, const float *packed, const float *other, float *y, int64_t rows, int64_t inputs,
                      int64_t outputs, int64_t block) {
-#pragma omp for schedule(static)
+#pragma omp for schedule(dynamic)
   for (int64_t at = 0; at < outputs; at += block) {
     const float *weights = packed + at * inputs, *added = other ? other + at : 0;
     if (block == BLOCK) /* told apart here, so that sums stay in registers */
